@@ -1,0 +1,39 @@
+# Every target makes what it needs: a virtual environment in .venv with the extras that the target is about.
+PYTHON ?= python3
+ARGS ?=
+
+.PHONY: train test lint types coverage check oracle bench clean
+
+train: .venv/.stamp-train
+	.venv/bin/micrograd-plus train $(ARGS)
+
+test: .venv/.stamp-test
+	.venv/bin/python -m pytest -n auto $(ARGS)
+
+lint: .venv/.stamp-lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: .venv/.stamp-lint
+	.venv/bin/mypy
+
+coverage: .venv/.stamp-test
+	.venv/bin/python -m pytest -n auto --cov --cov-report=term
+
+check: lint types coverage
+
+oracle: .venv/.stamp-bench
+	.venv/bin/python -m pytest -m oracle $(ARGS)
+
+bench: .venv/.stamp-bench
+	.venv/bin/python benchmarks/compare.py $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+.venv/.stamp-%: pyproject.toml | .venv/bin/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	touch $@
