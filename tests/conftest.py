@@ -1,0 +1,17 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("micrograd_plus", deadline=None)  # a busy machine is no failure
+settings.load_profile("micrograd_plus")
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of MNIST's t10k files: $MICROGRAD_PLUS_DATA, or shared/data beside the repository."""
+    folder = Path(os.environ.get("MICROGRAD_PLUS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "t10k-images-idx3-ubyte.gz").is_file():
+        pytest.skip(f"{folder} does not hold MNIST's t10k files; MICROGRAD_PLUS_DATA may name another folder")
+    return folder
