@@ -1,0 +1,404 @@
+"""Optimizers, gradient clipping and learning-rate schedules.
+
+An optimizer is an elementwise `update` of a parameter and its state; `step` writes it into the parameters' own arrays.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from . import effects
+from .tensor import Tensor
+
+Group = dict[str, Any]
+
+
+class Optimizer(ABC):
+    """What the optimizers share: parameter groups, the step over them, and the checks on settings.
+
+    Args:
+        params: Tensors that require gradients, or dicts {"params": [...], **settings} that make groups with settings of
+            their own.
+        settings: the settings of every group that does not say otherwise.
+
+    Attributes:
+        param_groups: the groups, dicts of "params" and settings, which may be changed between steps.
+
+    Raises:
+        TypeError: a parameter is not a Tensor.
+        ValueError: no parameters; one is listed twice or is the result of an operation; a setting out of range.
+    """
+
+    def __init__(self, params: Iterable[Any], **settings: Any) -> None:
+        entries = [params] if isinstance(params, (Tensor, dict)) else list(params)
+        if not entries:
+            raise ValueError(f"{type(self).__name__} needs parameters, got none. Pass model.parameters().")
+        groups = entries if isinstance(entries[0], dict) else [{"params": entries}]
+        self.param_groups: list[Group] = [{**settings, **group, "params": list(group["params"])} for group in groups]
+        self.state: dict[Tensor, dict[str, Any]] = {}
+        seen: set[int] = set()
+        for group in self.param_groups:
+            unknown = set(group) - set(settings) - {"params"}
+            if unknown:
+                raise ValueError(f"{type(self).__name__} has no setting {sorted(unknown)}. It has {sorted(settings)}.")
+            self._check(group)
+            for p in group["params"]:
+                if not isinstance(p, Tensor):
+                    raise TypeError(f"an optimizer's parameters must be Tensors, got {type(p).__name__}. Pass model.parameters().")
+                if not p.is_leaf:
+                    raise ValueError(f"an optimizer's parameters must be leaves, got the result of an operation, shape {p.shape}.")
+                if id(p) in seen:
+                    raise ValueError(f"a parameter must be listed once, one of shape {p.shape} is listed twice; it would be updated twice.")
+                seen.add(id(p))
+
+    def _check(self, group: Group) -> None:
+        for name, value in group.items():
+            if name in ("lr", "weight_decay", "eps") and not value >= 0:
+                raise ValueError(f"{name} of {type(self).__name__} must not be negative, got {value}.")
+            if name in ("momentum", "alpha") and not 0 <= value < 1:
+                raise ValueError(f"{name} of {type(self).__name__} must be in [0, 1), got {value}.")
+            if name == "betas" and not all(0 <= beta < 1 for beta in value):
+                raise ValueError(f"betas of {type(self).__name__} must be in [0, 1), got {value}.")
+
+    @property
+    def lr(self) -> float:
+        """The first group's learning rate; setting it sets that of all groups."""
+        return float(self.param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.param_groups:
+            self._check({"lr": value})
+            group["lr"] = value
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters; they then read as zeros, and `step` skips them."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.zero_grad()
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient and requires one."""
+        for group in self.param_groups:
+            moments = self._moments(group)
+            for p in group["params"]:
+                if p._grad is None or not p._requires_grad:
+                    continue
+                state = self.state.get(p)
+                if state is None:
+                    state = self.state[p] = {"step": 0, **{name: np.zeros_like(p._data) for name in moments}}
+                t = effects.scalar(state, "step") + 1
+                effects.assign(state, t, "step")
+                effects.assign_blocks([p._data, *[state[name] for name in moments]], self._update(group, t), p._grad)
+
+    @abstractmethod
+    def _moments(self, group: Group) -> tuple[str, ...]:
+        """The names of the arrays that are kept for each parameter, zeros at first."""
+
+    @abstractmethod
+    def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
+        """The update of step t: (param, *moments, grad) to the new (param, *moments). It may compute in all but `grad`."""
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum.
+
+        g = grad + weight_decay p
+        v = momentum v + g            (v = g in the first step)
+        p = p - lr v                  (nesterov: p - lr (g + momentum v))
+
+    Args:
+        params: see Optimizer.
+        lr: learning rate.
+        momentum: in [0, 1).
+        weight_decay: L2 penalty.
+        nesterov: look ahead along the momentum.
+
+    References: Sutskever et al., 2013, ICML; in PyTorch's form, where lr multiplies the velocity.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 0.01, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+    ) -> None:
+        if nesterov and not momentum > 0:
+            raise ValueError(f"nesterov needs momentum > 0, got {momentum}.")
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+
+    def _moments(self, group: Group) -> tuple[str, ...]:
+        return ("velocity",) if group["momentum"] else ()
+
+    def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
+        lr, momentum, weight_decay = effects.scalar(group, "lr"), group["momentum"], group["weight_decay"]
+
+        def plain(p: Any, grad: Any) -> tuple[Any, ...]:
+            g = grad + weight_decay * p if weight_decay else grad
+            p -= lr * g
+            return (p,)
+
+        def with_momentum(p: Any, v: Any, grad: Any) -> tuple[Any, ...]:
+            g = grad + weight_decay * p if weight_decay else grad
+            v *= momentum  # zero in the first step, so that v becomes g
+            v += g
+            p -= lr * (g + momentum * v) if group["nesterov"] else lr * v
+            return p, v
+
+        return with_momentum if momentum else plain
+
+
+class Adam(Optimizer):
+    """Adaptive moments.
+
+        g = grad + weight_decay p
+        m = beta1 m + (1 - beta1) g
+        v = beta2 v + (1 - beta2) g^2
+        p = p - lr m' / (sqrt(v') + eps),   m' = m / (1 - beta1^t),  v' = v / (1 - beta2^t)
+
+    Args:
+        params: see Optimizer.
+        lr: learning rate.
+        betas: decay of the two moments.
+        eps: added to the root.
+        weight_decay: L2 penalty, added to the gradient; AdamW decays the weights themselves.
+
+    References: Kingma and Ba, 2015, arXiv:1412.6980, algorithm 1.
+    """
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+    def _moments(self, group: Group) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
+        lr, (beta1, beta2), decay = effects.scalar(group, "lr"), group["betas"], group["weight_decay"]
+        # p - lr m' / (sqrt(v') + eps), multiplied out so that the corrections touch scalars instead of arrays
+        root = math.sqrt(1 - beta2**t)
+        rate, eps = lr * root / (1 - beta1**t), group["eps"] * root
+
+        def update(p: Any, m: Any, v: Any, grad: Any) -> tuple[Any, ...]:
+            g = grad + decay * p if decay and not self.decoupled else grad
+            if decay and self.decoupled:
+                p *= 1 - lr * decay
+            m *= beta1
+            m += (1 - beta1) * g
+            square = g * g
+            square *= 1 - beta2
+            v *= beta2
+            v += square
+            denominator = np.sqrt(v)
+            denominator += eps
+            step = m / denominator
+            step *= rate
+            p -= step
+            return p, m, v
+
+        return update
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p = p - lr weight_decay p before Adam's step, which never sees the decay.
+
+    References: Loshchilov and Hutter, 2019, arXiv:1711.05101, algorithm 2, with lr multiplying the decay as in PyTorch.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+
+class RMSprop(Optimizer):
+    """Gradients divided by a running root mean square.
+
+        g = grad + weight_decay p
+        v = alpha v + (1 - alpha) g^2
+        p = p - lr g / (sqrt(v) + eps)       (momentum: b = momentum b + g / (sqrt(v) + eps), p = p - lr b)
+
+    References: Tieleman and Hinton, 2012, COURSERA lecture 6.5; eps outside the root, as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+
+    def _moments(self, group: Group) -> tuple[str, ...]:
+        return ("v", "velocity") if group["momentum"] else ("v",)
+
+    def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
+        lr, alpha, eps = effects.scalar(group, "lr"), group["alpha"], group["eps"]
+        weight_decay, momentum = group["weight_decay"], group["momentum"]
+
+        def update(p: Any, v: Any, *rest: Any) -> tuple[Any, ...]:
+            *velocity, grad = rest
+            g = grad + weight_decay * p if weight_decay else grad
+            v *= alpha
+            v += (1 - alpha) * (g * g)
+            step = g / (np.sqrt(v) + eps)
+            if not velocity:
+                p -= lr * step
+                return p, v
+            (b,) = velocity
+            b *= momentum
+            b += step
+            p -= lr * b
+            return p, v, b
+
+        return update
+
+
+# -- clipping ------------------------------------------------------------------------------------------------------------
+
+
+def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients by one factor so that their joint Euclidean norm is at most `max_norm`; return the norm before.
+
+    The factor is max_norm / (norm + 1e-6), at most 1, as in PyTorch. A parameter without a gradient is left alone.
+
+    References: Pascanu et al., 2013, arXiv:1211.5063, algorithm 1.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be positive, got {max_norm}.")
+    grads = _gradients(params)
+    norm = np.sqrt(sum(np.sum(np.square(g), dtype=np.float64) for g in grads)) if grads else np.float64(0)
+    factor = np.minimum(max_norm / (norm + 1e-6), np.float64(1))
+    for g in grads:
+        effects.assign(g, g * factor.astype(g.dtype))
+    return effects.read(norm)
+
+
+def clip_grad_value(params: Iterable[Tensor], clip_value: float) -> None:
+    """Limit every element of every gradient to [-clip_value, clip_value]."""
+    if not clip_value > 0:
+        raise ValueError(f"clip_value must be positive, got {clip_value}.")
+    for g in _gradients(params):
+        effects.assign(g, np.clip(g, -clip_value, clip_value))
+
+
+def _gradients(params: Iterable[Tensor]) -> list[np.ndarray]:
+    params = [params] if isinstance(params, Tensor) else params
+    return [p._grad for p in params if p._grad is not None]
+
+
+# -- schedules -----------------------------------------------------------------------------------------------------------
+
+
+class Schedule(ABC):
+    """A learning rate as a function of the number of steps taken: `step()` after every epoch (or batch) sets `optimizer.lr`.
+
+    Subclasses define `factor(t)`, by which each group's initial rate is multiplied after t steps.
+
+    Args:
+        optimizer: whose groups' rates are set, at once for t = 0.
+        initial_lrs: the groups' rates to start from; by default those that they have.
+
+    Attributes:
+        steps: how often step() was called.
+        initial_lrs: the rates that it starts from.
+    """
+
+    def __init__(self, optimizer: Optimizer, initial_lrs: list[float] | None = None) -> None:
+        self.optimizer, self.steps = optimizer, 0
+        self.initial_lrs = initial_lrs or [float(group["lr"]) for group in optimizer.param_groups]
+        self._set()
+
+    def step(self) -> None:
+        """Count one step and set the learning rates."""
+        self.steps += 1
+        self._set()
+
+    def _set(self) -> None:
+        for group, initial in zip(self.optimizer.param_groups, self.initial_lrs, strict=True):
+            effects.assign(group, self.rate(self.steps, initial), "lr")
+
+    @abstractmethod
+    def rate(self, t: int, initial: float) -> float:
+        """The learning rate after t steps of a group that began with `initial`."""
+
+
+class StepLR(Schedule):
+    """initial * gamma^floor(t / step_size)."""
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        if step_size < 1:
+            raise ValueError(f"step_size must be at least 1, got {step_size}.")
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def rate(self, t: int, initial: float) -> float:
+        return initial * self.gamma ** (t // self.step_size)
+
+
+class ExponentialLR(Schedule):
+    """initial * gamma^t."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def rate(self, t: int, initial: float) -> float:
+        return initial * self.gamma**t
+
+
+class CosineAnnealingLR(Schedule):
+    """eta_min + (initial - eta_min) (1 + cos(pi t / T_max)) / 2; it stays at eta_min after T_max (PyTorch's rises again).
+
+    References: Loshchilov and Hutter, 2017, arXiv:1608.03983, eq. 5, without restarts.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0) -> None:  # noqa: N803 - PyTorch's name
+        if T_max < 1:
+            raise ValueError(f"T_max must be at least 1, got {T_max}.")
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer)
+
+    def rate(self, t: int, initial: float) -> float:
+        return self.eta_min + (initial - self.eta_min) * (1 + math.cos(math.pi * min(t / self.T_max, 1))) / 2
+
+
+class LinearWarmup(Schedule):
+    """initial * (t + 1) / warmup_steps while t < warmup_steps, then another schedule, or a constant rate.
+
+    Args:
+        optimizer: whose learning rates are set.
+        warmup_steps: how many steps the rise takes.
+        after: a schedule of the same optimizer, whose t starts when the warm-up is over.
+    """
+
+    def __init__(self, optimizer: Optimizer, warmup_steps: int, after: Schedule | None = None) -> None:
+        if warmup_steps < 1:
+            raise ValueError(f"warmup_steps must be at least 1, got {warmup_steps}.")
+        if after is not None and after.optimizer is not optimizer:
+            raise ValueError("the schedule after a warm-up must be of the same optimizer, got another. Make both with one optimizer.")
+        self.warmup_steps, self.after = warmup_steps, after
+        super().__init__(optimizer, None if after is None else after.initial_lrs)
+
+    def rate(self, t: int, initial: float) -> float:
+        if t < self.warmup_steps:
+            return initial * (t + 1) / self.warmup_steps
+        return initial if self.after is None else self.after.rate(t - self.warmup_steps, initial)

@@ -1,0 +1,38 @@
+"""Negative log-likelihoods, as rules of their own for numerical stability."""
+
+import numpy as np
+
+from .normalisation import shifted
+from .rule import Array, Pulled
+
+LOG_BOUND = -100  # of binary cross-entropy's logarithms, as in PyTorch
+SLOPE_BOUND = 1e-12  # of p (1 - p) in its derivative, as in PyTorch
+
+
+def cross_entropy(logits: Array, labels: Array) -> Pulled:
+    """-log softmax(logits)[n, labels[n]]: logits (N, C), labels (N,) int in [0, C); value (N,)."""
+    z = shifted(logits, 1)
+    e = np.exp(z)
+    total = np.sum(e, axis=1, keepdims=True)
+    value = np.log(total[:, 0]) - z[np.arange(logits.shape[0]), labels]
+
+    def pullback(g: Array) -> Array:
+        one_hot = labels[:, None] == np.arange(logits.shape[1])
+        return np.expand_dims(g, 1) * (e / total - one_hot)
+
+    return value, (pullback, None)
+
+
+def binary_cross_entropy(p: Array, t: Array) -> Pulled:
+    """-t log p - (1 - t) log(1 - p) for p, t in [0, 1], with each logarithm at least -100.
+
+    dp: (p - t) / max(p (1 - p), 1e-12), finite at p = 0 and p = 1 like the value.
+    """
+    inside = (p > 0) & (p < 1)
+    q = np.where(inside, p, 0.5)
+    log_p = np.where(inside, np.maximum(np.log(q), LOG_BOUND), np.where(p > 0, 0, LOG_BOUND))
+    log_not_p = np.where(inside, np.maximum(np.log1p(-q), LOG_BOUND), np.where(p > 0, LOG_BOUND, 0))
+    return -(t * log_p + (1 - t) * log_not_p), (
+        lambda g: g * (p - t) / np.maximum(p * (1 - p), SLOPE_BOUND),
+        lambda g: g * (log_not_p - log_p),
+    )
