@@ -92,9 +92,8 @@ def whole_numbers(values: Array, count: int, what: str) -> np.ndarray:
         if array.dtype.kind != "f":
             raise TypeError(f"{what} must be whole numbers, got dtype {array.dtype}. Pass an int array.")
         effects.require(array == np.floor(array), lambda: f"{what} must be whole numbers, got {array[array != np.floor(array)][0]}.")
-        array = array.astype(np.int64)
     effects.require(
         (array >= 0) & (array < count),
         lambda: f"{what} must be in [0, {count}), got {array[(array < 0) | (array >= count)][0]}.",
     )
-    return array
+    return array if array.dtype.kind in "iu" else array.astype(np.int64)

@@ -1,0 +1,124 @@
+"""The functions through which all that is impure goes."""
+
+import random
+
+import numpy as np
+import pytest
+
+from micrograd_plus import effects
+
+
+def test_assign_writes_into_the_array_and_casts_to_its_dtype():
+    array = np.zeros((2, 2), np.float32)
+    held = array
+    effects.assign(array, np.arange(4.0).reshape(2, 2))
+    np.testing.assert_array_equal(held, [[0, 1], [2, 3]])
+    effects.assign(array, 9, (0, 1))
+    np.testing.assert_array_equal(held, [[0, 9], [2, 3]])
+    state = {"step": 1}
+    effects.assign(state, 2, "step")
+    assert state == {"step": 2}
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, effects.BLOCK, effects.BLOCK + 1, 3 * effects.BLOCK + 5])
+def test_assign_blocks_updates_every_element_once(size):
+    p, m, g = (np.random.default_rng(i).normal(size=size).astype(np.float32) for i in range(3))
+    held = p, m
+
+    def update(p, m, g):
+        m *= 0.5  # in place: already where it belongs
+        return p + m * g, m
+
+    expected_m = m * np.float32(0.5)
+    expected_p = p + expected_m * g
+    effects.assign_blocks([p, m], update, g)
+    np.testing.assert_array_equal(held[0], expected_p)
+    np.testing.assert_array_equal(held[1], expected_m)
+
+
+@pytest.mark.parametrize("layout", ["transposed", "Fortran", "every second row", "reversed"])
+@pytest.mark.parametrize("which", ["array", "input"])
+def test_assign_blocks_writes_into_arrays_of_any_layout(layout, which):
+    def laid_out(array):
+        out = {
+            "transposed": lambda: np.empty(array.shape[::-1]).T,
+            "Fortran": lambda: np.empty(array.shape, order="F"),
+            "every second row": lambda: np.empty((2 * len(array), array.shape[1]))[::2],
+            "reversed": lambda: np.empty(array.shape)[::-1],
+        }[layout]()
+        out[...] = array
+        return out
+
+    values, grad = np.random.default_rng(0).normal(size=(2, 300, 400))
+    p, g = (laid_out(values), grad) if which == "array" else (values.copy(), laid_out(grad))
+    effects.assign_blocks([p], lambda p, g: (p - 0.1 * g,), g)
+    np.testing.assert_array_equal(p, values - 0.1 * grad)
+
+
+def test_assign_blocks_hands_out_blocks_that_fit_the_cache():
+    sizes = []
+
+    def update(p):
+        sizes.append(p.size)
+        return (p,)
+
+    effects.assign_blocks([np.zeros((10, effects.BLOCK // 4))], update)
+    assert max(sizes) <= effects.BLOCK
+    assert sum(sizes) == 10 * (effects.BLOCK // 4)
+
+
+def test_draw_calls_the_distribution_of_the_generator():
+    first = effects.draw(np.random.default_rng(1), "normal", 2.0, 3.0, size=(2, 2))
+    np.testing.assert_array_equal(first, np.random.default_rng(1).normal(2.0, 3.0, (2, 2)))
+
+
+def test_draw_without_a_generator_follows_the_seed():
+    effects.set_seed(4)
+    first = effects.draw(None, "random", 3)
+    effects.set_seed(4)
+    np.testing.assert_array_equal(effects.draw(None, "random", 3), first)
+    assert not np.array_equal(effects.draw(None, "random", 3), first)
+
+
+def test_the_library_has_a_generator_without_a_seed(monkeypatch):
+    monkeypatch.setattr(effects, "_generator", [])
+    assert effects.default_generator() is effects.default_generator()
+    assert effects.draw(None, "random") != effects.draw(None, "random")
+
+
+@pytest.mark.parametrize("condition", [True, np.True_, np.array([True, True]), np.array([], bool)])
+def test_require_is_silent_where_all_holds(condition):
+    effects.require(condition, lambda: pytest.fail("the message is made only where the check fails"))
+
+
+@pytest.mark.parametrize("condition", [False, np.array([True, False]), 0])
+def test_require_raises_its_message(condition):
+    with pytest.raises(ValueError, match=r"^the message$"):
+        effects.require(condition, lambda: "the message")
+
+
+def test_scalar_reads_an_attribute_or_an_item():
+    class Owner:
+        lr = 0.5
+
+    assert effects.scalar(Owner(), "lr") == 0.5
+    assert effects.scalar({"lr": 0.25}, "lr") == 0.25
+
+
+@pytest.mark.parametrize("array", [np.float32(1.5), np.array(1.5), np.array([1.5]), np.array([[1.5]]), 1.5])
+def test_read_gives_a_python_number(array):
+    assert effects.read(array) == 1.5
+    assert type(effects.read(array)) is float
+
+
+def test_the_seed_reaches_all_generators():
+    def sample():
+        return effects.draw(None, "random"), np.random.random_sample(), random.random()
+
+    effects.set_seed(3)
+    first = sample()
+    assert sample() != first
+    effects.set_seed(3)
+    assert sample() == first
+    effects.set_seed(2**32 - 1)
+    assert sample() != first
