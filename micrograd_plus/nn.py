@@ -157,7 +157,7 @@ def save_model(model: Module, path: str | os.PathLike[str]) -> None:
         ValueError: another suffix.
         OSError: the file can't be written.
     """
-    state = {name: np.ascontiguousarray(array) for name, array in model.state_dict().items()}
+    state = {name: np.require(array, requirements="C") for name, array in model.state_dict().items()}
     if _suffix(path) == ".npz":
         with replacing(path) as temporary:
             np.savez(temporary, **state)
