@@ -1,5 +1,6 @@
 """Module, Parameter, and the layers."""
 
+import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -45,12 +46,12 @@ class Module:
         return self.forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, _adopted(value))
+        object.__setattr__(self, name, _raw(value) if name in vars(self).get("_buffers", ()) else _adopted(value))
 
     def register_buffer(self, name: str, array: Any) -> None:
         """Keep an array that belongs to the state but is not trained: running statistics, a table of positions."""
-        object.__setattr__(self, name, array.data if isinstance(array, Tensor) else np.array(array))
-        object.__setattr__(self, "_buffers", (*getattr(self, "_buffers", ()), name))
+        object.__setattr__(self, "_buffers", (*vars(self).get("_buffers", ()), name))
+        setattr(self, name, array if isinstance(array, Tensor) else np.array(array))
 
     def _entries(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, "Parameter | Module | np.ndarray"]]:
         """This module, its parameters, buffers and modules with their names, depth first, each once."""
@@ -108,23 +109,24 @@ class Module:
         Raises:
             ValueError: names are missing or unexpected, or shapes differ; all of them are listed.
         """
-        own = dict(self._state())
-        problems = [f"missing {name!r}" for name in own if name not in state]
-        problems += [f"unexpected {name!r}" for name in state if name not in own]
-        problems += [
-            f"{name!r} has shape {np.shape(state[name])}, must be {array.shape}"
-            for name, array in own.items()
-            if name in state and np.shape(state[name]) != array.shape
-        ]
+        own, given = dict(self._state()), {name: _raw(value) for name, value in state.items()}
+        problems = [f"missing {name!r}" for name in own if name not in given]
+        problems += [f"unexpected {name!r}" for name in given if name not in own]
+        for name in [name for name in own if name in given]:
+            if given[name].shape != own[name].shape:
+                problems.append(f"{name!r} has shape {given[name].shape}, must be {own[name].shape}")
+            elif not np.can_cast(given[name].dtype, own[name].dtype, "same_kind"):
+                problems.append(f"{name!r} has dtype {given[name].dtype}, must be {own[name].dtype}")
         if problems:
             raise ValueError(f"a state dict must have this module's names and shapes: {'; '.join(problems)}. Build the same model first.")
         for name, array in own.items():
-            effects.assign(array, state[name].data if isinstance(state[name], Tensor) else np.asarray(state[name]))
+            effects.assign(array, given[name])
 
     def extra_repr(self) -> str:
         """What the module's line in `repr` says of its settings."""
         return ""
 
+    @reprlib.recursive_repr()
     def __repr__(self) -> str:
         children = [(name, value) for name, value in vars(self).items() if _holds_modules(value)]
         if not children:
@@ -167,7 +169,11 @@ def _holds_modules(value: Any) -> bool:
 
 
 def _as_tensor(x: Array) -> Tensor:
-    return x if isinstance(x, Tensor) else from_numpy(np.asarray(x))
+    return x if isinstance(x, Tensor) else from_numpy(x)
+
+
+def _raw(x: Any) -> np.ndarray:
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
 
 
 class Linear(Module):
@@ -351,9 +357,7 @@ class BatchNorm(Module):
                 f"BatchNorm({self.num_features}) needs input of shape (N, {self.num_features}) or (N, {self.num_features}, H, W), "
                 f"got {x.shape}. Check the layer before it."
             )
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
-        )
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps)
 
     running_mean: np.ndarray
     running_var: np.ndarray
@@ -378,7 +382,7 @@ class LayerNorm(Module):
     """
 
     def __init__(self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5) -> None:
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape: tuple[int, ...] = tuple(np.atleast_1d(normalized_shape).tolist())
         self.eps = eps
         self.weight = Parameter(np.ones(self.normalized_shape))
         self.bias = Parameter(np.zeros(self.normalized_shape))
