@@ -79,7 +79,7 @@ def require(condition: Any, message: Callable[[], str]) -> None:
     Raises:
         ValueError: with that message.
     """
-    if not np.all(condition):
+    if not (condition if isinstance(condition, bool) else condition.all()):
         raise ValueError(message())
 
 

@@ -208,9 +208,10 @@ class Linear(Module):
 
     def forward(self, x: Array) -> Tensor:
         """x (..., in_features) to y (..., out_features)."""
-        if np.shape(x)[-1:] != (self.in_features,):
+        x = _as_tensor(x)
+        if x.shape[-1:] != (self.in_features,):
             raise ValueError(
-                f"Linear({self.in_features}, {self.out_features}) needs input of shape (..., {self.in_features}), got {np.shape(x)}. "
+                f"Linear({self.in_features}, {self.out_features}) needs input of shape (..., {self.in_features}), got {x.shape}. "
                 "Check the layer before it, or flatten the input."
             )
         return F.linear(x, self.weight, self.bias)

@@ -33,11 +33,11 @@ class Optimizer(ABC):
     """
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
-        entries = [params] if isinstance(params, (Tensor, dict)) else list(params)
+        entries = _listed(params)
         if not entries:
             raise ValueError(f"{type(self).__name__} needs parameters, got none. Pass model.parameters().")
         groups = entries if isinstance(entries[0], dict) else [{"params": entries}]
-        self.param_groups: list[Group] = [{**settings, **group, "params": list(group["params"])} for group in groups]
+        self.param_groups: list[Group] = [{**settings, **group, "params": _listed(group["params"])} for group in groups]
         self.state: dict[Tensor, dict[str, Any]] = {}
         seen: set[int] = set()
         for group in self.param_groups:
@@ -62,6 +62,8 @@ class Optimizer(ABC):
                 raise ValueError(f"{name} of {type(self).__name__} must be in [0, 1), got {value}.")
             if name == "betas" and not all(0 <= beta < 1 for beta in value):
                 raise ValueError(f"betas of {type(self).__name__} must be in [0, 1), got {value}.")
+            if name == "nesterov" and value and not group["momentum"] > 0:
+                raise ValueError(f"nesterov needs momentum > 0, got {group['momentum']}.")
 
     @property
     def lr(self) -> float:
@@ -83,16 +85,19 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Update every parameter that has a gradient and requires one."""
         for group in self.param_groups:
-            moments = self._moments(group)
+            moments, updates = self._moments(group), {}
             for p in group["params"]:
                 if p._grad is None or not p._requires_grad:
                     continue
-                state = self.state.get(p)
-                if state is None:
-                    state = self.state[p] = {"step": 0, **{name: np.zeros_like(p._data) for name in moments}}
+                state = self.state.setdefault(p, {"step": 0})
+                for name in moments:
+                    if name not in state:
+                        state[name] = np.zeros_like(p._data)
                 t = effects.scalar(state, "step") + 1
                 effects.assign(state, t, "step")
-                effects.assign_blocks([p._data, *[state[name] for name in moments]], self._update(group, t), p._grad)
+                if t not in updates:  # parameters that were all updated equally often share it
+                    updates[t] = self._update(group, t)
+                effects.assign_blocks([p._data, *[state[name] for name in moments]], updates[t], p._grad)
 
     @abstractmethod
     def _moments(self, group: Group) -> tuple[str, ...]:
@@ -123,8 +128,6 @@ class SGD(Optimizer):
     def __init__(
         self, params: Iterable[Any], lr: float = 0.01, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
     ) -> None:
-        if nesterov and not momentum > 0:
-            raise ValueError(f"nesterov needs momentum > 0, got {momentum}.")
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
     def _moments(self, group: Group) -> tuple[str, ...]:
@@ -183,24 +186,23 @@ class Adam(Optimizer):
 
     def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
         lr, (beta1, beta2), decay = effects.scalar(group, "lr"), group["betas"], group["weight_decay"]
-        # p - lr m' / (sqrt(v') + eps), multiplied out so that the corrections touch scalars instead of arrays
-        root = math.sqrt(1 - beta2**t)
-        rate, eps = lr * root / (1 - beta1**t), group["eps"] * root
+        # m and v are kept without their factors (1 - beta): those, and the corrections, move into the two scalars, which
+        # saves passes over the arrays.
+        scale = math.sqrt((1 - beta2**t) / (1 - beta2))
+        rate, eps = lr * (1 - beta1) / (1 - beta1**t) * scale, group["eps"] * scale
 
         def update(p: Any, m: Any, v: Any, grad: Any) -> tuple[Any, ...]:
             g = grad + decay * p if decay and not self.decoupled else grad
             if decay and self.decoupled:
                 p *= 1 - lr * decay
             m *= beta1
-            m += (1 - beta1) * g
-            square = g * g
-            square *= 1 - beta2
+            m += g
             v *= beta2
-            v += square
-            denominator = np.sqrt(v)
-            denominator += eps
-            step = m / denominator
-            step *= rate
+            v += g * g
+            root = np.sqrt(v)
+            root += eps
+            step = rate / root
+            step *= m
             p -= step
             return p, m, v
 
@@ -285,7 +287,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     if not max_norm > 0:
         raise ValueError(f"max_norm must be positive, got {max_norm}.")
     grads = _gradients(params)
-    norm = np.sqrt(sum(np.sum(np.square(g), dtype=np.float64) for g in grads)) if grads else np.float64(0)
+    norm = np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in grads)) if grads else np.float64(0)
     factor = np.minimum(max_norm / (norm + 1e-6), np.float64(1))
     for g in grads:
         effects.assign(g, g * factor.astype(g.dtype))
@@ -301,8 +303,12 @@ def clip_grad_value(params: Iterable[Tensor], clip_value: float) -> None:
 
 
 def _gradients(params: Iterable[Tensor]) -> list[np.ndarray]:
-    params = [params] if isinstance(params, Tensor) else params
-    return [p._grad for p in params if p._grad is not None]
+    return [p._grad for p in _listed(params) if p._grad is not None]
+
+
+def _listed(params: Any) -> list[Any]:
+    """Parameters, or groups of them, as a list; one alone may be given without."""
+    return [params] if isinstance(params, (Tensor, dict)) else list(params)
 
 
 # -- schedules -----------------------------------------------------------------------------------------------------------

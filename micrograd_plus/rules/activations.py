@@ -15,7 +15,8 @@ def relu(x: Array) -> Pulled:
 
 def leaky_relu(x: Array, *, slope: float) -> Pulled:
     """x where x > 0, slope * x elsewhere; its derivative at 0 is the slope."""
-    return np.where(x > 0, x, slope * x), (lambda g: np.where(x > 0, g, slope * g),)
+    value = np.maximum(x, 0) + slope * np.minimum(x, 0)
+    return value, (lambda g: g * (x > 0) + slope * g * (x <= 0),)
 
 
 def elu(x: Array, *, alpha: float) -> Pulled:
@@ -23,8 +24,9 @@ def elu(x: Array, *, alpha: float) -> Pulled:
 
     References: Clevert et al., 2016, arXiv:1511.07289, eq. 15.
     """
-    below = np.minimum(x, 0)  # keeps exp from overflowing where it is not used
-    return np.where(x > 0, x, alpha * np.expm1(below)), (lambda g: np.where(x > 0, g, g * (alpha * np.exp(below))),)
+    below = np.minimum(x, 0)
+    value = np.maximum(x, 0) + alpha * np.expm1(below)
+    return value, (lambda g: g * (x > 0) + g * (alpha * np.exp(below)) * (x <= 0),)
 
 
 def tanh(x: Array) -> Pulled:

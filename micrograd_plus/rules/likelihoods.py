@@ -13,12 +13,12 @@ def cross_entropy(logits: Array, labels: Array) -> Pulled:
     """-log softmax(logits)[n, labels[n]]: logits (N, C), labels (N,) int in [0, C); value (N,)."""
     z = shifted(logits, 1)
     e = np.exp(z)
-    total = np.sum(e, axis=1, keepdims=True)
+    total = e.sum(axis=1, keepdims=True)
     value = np.log(total[:, 0]) - z[np.arange(logits.shape[0]), labels]
 
     def pullback(g: Array) -> Array:
         one_hot = labels[:, None] == np.arange(logits.shape[1])
-        return np.expand_dims(g, 1) * (e / total - one_hot)
+        return g[:, None] * (e / total - one_hot)
 
     return value, (pullback, None)
 

@@ -3,6 +3,8 @@
 Rules of their own for numerical stability (softmax) and for speed (standardize).
 """
 
+import math
+
 import numpy as np
 
 from .primitives import constant
@@ -11,17 +13,17 @@ from .rule import Array, Pulled
 
 def shifted(x: Array, axis: int) -> Array:
     """x less its maximum, so that exp can't overflow; the shift cancels in what follows, so it is a constant."""
-    return x - np.max(constant(x), axis=axis, keepdims=True)
+    return x - constant(x).max(axis=axis, keepdims=True)
 
 
 def softmax(x: Array, *, axis: int = -1) -> Pulled:
     """exp(x) / sum(exp(x)) over `axis`."""
     e = np.exp(shifted(x, axis))
-    y = e / np.sum(e, axis=axis, keepdims=True)
+    y = e / e.sum(axis=axis, keepdims=True)
 
     def pullback(g: Array) -> Array:
         gy = g * y
-        return gy - y * np.sum(gy, axis=axis, keepdims=True)
+        return gy - y * gy.sum(axis=axis, keepdims=True)
 
     return y, (pullback,)
 
@@ -29,8 +31,13 @@ def softmax(x: Array, *, axis: int = -1) -> Pulled:
 def log_softmax(x: Array, *, axis: int = -1) -> Pulled:
     """x - log(sum(exp(x))) over `axis`."""
     z = shifted(x, axis)
-    y = z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
-    return y, (lambda g: g - np.exp(y) * np.sum(g, axis=axis, keepdims=True),)
+    y = z - np.log(np.exp(z).sum(axis=axis, keepdims=True))
+    return y, (lambda g: g - np.exp(y) * g.sum(axis=axis, keepdims=True),)
+
+
+def _mean(x: Array, axis: int | tuple[int, ...]) -> Array:
+    total = x.sum(axis=axis, keepdims=True)
+    return total * (total.size / x.size if x.size else math.nan)
 
 
 def standardize(x: Array, *, axis: int | tuple[int, ...], eps: float) -> Pulled:
@@ -38,11 +45,11 @@ def standardize(x: Array, *, axis: int | tuple[int, ...], eps: float) -> Pulled:
 
     References: Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3 (the derivative, simplified).
     """
-    centred = x - np.mean(x, axis=axis, keepdims=True)
-    inverse = 1 / np.sqrt(np.mean(centred * centred, axis=axis, keepdims=True) + eps)
+    centred = x - _mean(x, axis)
+    inverse = 1 / np.sqrt(_mean(centred * centred, axis) + eps)
     y = centred * inverse
 
     def pullback(g: Array) -> Array:
-        return inverse * (g - np.mean(g, axis=axis, keepdims=True) - y * np.mean(g * y, axis=axis, keepdims=True))
+        return inverse * (g - _mean(g, axis) - y * _mean(g * y, axis))
 
     return y, (pullback,)

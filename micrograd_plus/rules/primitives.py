@@ -19,8 +19,7 @@ def constant(x: Array) -> Array:
 @primitive
 def logistic(x: Array) -> Array:
     """1 / (1 + exp(-x)), to full relative precision in both tails, without overflow."""
-    z = np.exp(-np.abs(x))
-    return np.where(x >= 0, x.dtype.type(1), z) / (1 + z)
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 # Chebyshev coefficients in s = 4t - 2 of log(erfc(u) / t) + u^2, where t = 2 / (2 + u), u >= 0; computed with 50 digits.
@@ -52,7 +51,7 @@ def normal_cdf(x: Array) -> Array:
     for coefficient in terms[:0:-1]:  # Clenshaw's recurrence
         b, b_next = s * b - b_next + coefficient, b
     tail = 0.5 * t * np.exp(0.5 * (terms[0] + s * b) - b_next - u * u)
-    return np.where(x > 0, 1 - tail, tail)
+    return ~np.signbit(x) - np.copysign(tail, x)  # 1 - tail or tail; np.where is ten times slower on mixed signs
 
 
 @primitive

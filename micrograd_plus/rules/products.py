@@ -10,9 +10,13 @@ from .rule import Array, Pulled
 def _product(x: Array, y: Array) -> Array:
     """x @ y; a stack of matrices times one matrix is a single product, where NumPy would make one for each."""
     if x.ndim > 2 and y.ndim == 2:
-        rows = np.matmul(np.reshape(x, (-1, x.shape[-1])), y)
-        return np.reshape(rows, (*x.shape[:-1], y.shape[-1]))
-    return np.matmul(x, y)
+        return (x.reshape(-1, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
+    return x @ y
+
+
+def _transposed(x: Array) -> Array:
+    """Each matrix of a stack transposed."""
+    return x.T if x.ndim == 2 else np.swapaxes(x, -1, -2)
 
 
 def matmul(x: Array, y: Array) -> Pulled:
@@ -20,19 +24,19 @@ def matmul(x: Array, y: Array) -> Pulled:
 
     def pullback_x(g: Array) -> Array:
         if y.ndim == 1:
-            return np.expand_dims(g, -1) * y
+            return g[..., None] * y
         if x.ndim == 1:
-            return np.matmul(y, np.expand_dims(g, -1))[..., 0]
-        return _product(g, np.swapaxes(y, -1, -2))
+            return (y @ g[..., None])[..., 0]
+        return _product(g, _transposed(y))
 
     def pullback_y(g: Array) -> Array:
         if x.ndim == 1:
-            return x * g if y.ndim == 1 else np.expand_dims(x, -1) * np.expand_dims(g, -2)
+            return x * g if y.ndim == 1 else x[:, None] * g[..., None, :]
         if y.ndim == 1:
-            return np.matmul(np.swapaxes(x, -1, -2), np.expand_dims(g, -1))[..., 0]
+            return (_transposed(x) @ g[..., None])[..., 0]
         if y.ndim == 2:
-            return np.matmul(np.transpose(np.reshape(x, (-1, x.shape[-1]))), np.reshape(g, (-1, g.shape[-1])))
-        return np.matmul(np.swapaxes(x, -1, -2), g)
+            return x.reshape(-1, x.shape[-1]).T @ g.reshape(-1, g.shape[-1])
+        return _transposed(x) @ g
 
     return _product(x, y), (pullback_x, pullback_y)
 

@@ -12,31 +12,34 @@ from .rule import Array, Pulled, linear
 Axis = int | tuple[int, ...] | None
 
 
-def _restored(g: Array, axis: Axis, keepdims: bool) -> Array:
-    """A reduction's cotangent with the reduced axes back, as axes of size one."""
-    return g if axis is None or keepdims else np.expand_dims(g, axis)
+def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The shape with the reduced axes as axes of size one."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = {i % len(shape) for i in ((axis,) if isinstance(axis, int) else axis)}
+    return tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
 @linear
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
     """Sum over `axis`."""
     shape = x.shape
-    return np.sum(x, axis=axis, keepdims=keepdims), (lambda g: np.broadcast_to(_restored(g, axis, keepdims), shape),)
+    return x.sum(axis=axis, keepdims=keepdims), (lambda g: np.broadcast_to(g.reshape(_kept(shape, axis)), shape),)
 
 
 @linear
 def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
-    """Mean over `axis`."""
-    shape, value = x.shape, np.mean(x, axis=axis, keepdims=keepdims)
-    count = math.prod(shape) / (math.prod(value.shape) or 1)
-    return value, (lambda g: np.broadcast_to(_restored(g / count, axis, keepdims), shape),)
+    """Mean over `axis`; NaN over no elements."""
+    shape, total = x.shape, x.sum(axis=axis, keepdims=keepdims)
+    share = 1 / (x.size // total.size) if x.size else math.nan
+    return total * share, (lambda g: np.broadcast_to((g * share).reshape(_kept(shape, axis)), shape),)
 
 
 def _extremum(reduce: Callable[..., Any], x: Array, axis: Axis, keepdims: bool) -> Pulled:
     def pullback(g: Array) -> Array:
         winners = x == reduce(constant(x), axis=axis, keepdims=True)
-        share = np.astype(winners, g.dtype) / np.sum(winners, axis=axis, keepdims=True, dtype=g.dtype)
-        return _restored(g, axis, keepdims) * share
+        share = winners.astype(g.dtype) / winners.sum(axis=axis, keepdims=True, dtype=g.dtype)
+        return g.reshape(_kept(x.shape, axis)) * share
 
     return reduce(x, axis=axis, keepdims=keepdims), (pullback,)
 

@@ -11,21 +11,21 @@ from .rule import Array, Pulled, derivative_of, linear
 @linear
 def cast(x: Array, *, dtype: Any) -> Pulled:
     """x in another floating dtype. The walk casts a cotangent to its input's dtype, so the pullback need not."""
-    return np.astype(x, dtype), (lambda g: g,)
+    return x.astype(dtype), (lambda g: g,)
 
 
 @linear
 def reshape(x: Array, *, shape: tuple[int, ...]) -> Pulled:
     """The same elements, in C order, in another shape."""
     before = x.shape
-    return np.reshape(x, shape), (lambda g: np.reshape(g, before),)
+    return x.reshape(shape), (lambda g: g.reshape(before),)
 
 
 @linear
 def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Pulled:
     """Axes permuted, reversed where `axes` is None."""
     inverse = None if axes is None else tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes)))
-    return np.transpose(x, axes), (lambda g: np.transpose(g, inverse),)
+    return x.transpose(axes), (lambda g: g.transpose(inverse),)
 
 
 @linear
@@ -70,7 +70,7 @@ def scatter(values: Array, *, index: Any, shape: tuple[int, ...]) -> Pulled:
 def take_rows(x: Array, indices: Array) -> Pulled:
     """x[indices] for x (rows, ...) and an int array of any shape, in [0, rows): an embedding's look-up."""
     rows, rest, flat = x.shape[0], x.shape[1:], indices.reshape(-1)
-    return x[indices], (lambda g: scatter_rows(np.reshape(g, (flat.size, *rest)), flat, count=rows), None)
+    return x[indices], (lambda g: scatter_rows(g.reshape(flat.size, *rest), flat, count=rows), None)
 
 
 @derivative_of(scatter_rows)
