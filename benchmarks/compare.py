@@ -88,6 +88,7 @@ def measure_recording(rounds: int, seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few and short rounds: checks that all runs and agrees")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -103,7 +104,7 @@ def main() -> None:
         results[model] = figures = compare_steps(model, rounds, seconds)
         name = f"{model}: MLP {'-'.join(map(str, sizes))} [{batch}]"
         print(f"{name:<32}{figures['micrograd_plus']:>13.0f} µs{figures['pytorch']:>9.0f} µs{figures['ratio']:>8.2f}")
-    print("\nratio: micrograd_plus / pytorch (fused Adam), below 1 is faster; the losses agree after "f"{CHECKED_STEPS} steps")
+    print(f"\nratio: micrograd_plus / pytorch (fused Adam), below 1 is faster; the losses agree after {CHECKED_STEPS} steps")
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
 

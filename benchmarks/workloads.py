@@ -4,6 +4,7 @@ A worker prints one line of JSON when it is ready. For each line that it then re
 {"median": microseconds per step, "steps": count}; at the end of input, it stops.
 """
 
+import itertools
 import json
 import statistics
 import sys
@@ -27,13 +28,12 @@ def data(sizes: list[int], batch: int, loss: str) -> tuple[np.ndarray, np.ndarra
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, sizes[0]), np.float32)
     y = rng.standard_normal((batch, 1), np.float32) if loss == "mse" else rng.integers(0, sizes[-1], batch)
-    weights = [
-        (rng.standard_normal((m, n)) * np.sqrt(2 / (m + n))).astype(np.float32) for m, n in zip(sizes, sizes[1:], strict=False)
-    ]
+    weights = [(rng.standard_normal((m, n)) * np.sqrt(2 / (m + n))).astype(np.float32) for m, n in itertools.pairwise(sizes)]
     return x, y, weights
 
 
 def micrograd_plus_step(sizes: list[int], batch: int, loss: str) -> Callable[[], float]:
+    """A training step in MicroGrad+, eager; it returns the loss."""
     import micrograd_plus as mg
 
     x, y, weights = data(sizes, batch, loss)
@@ -59,6 +59,7 @@ def micrograd_plus_step(sizes: list[int], batch: int, loss: str) -> Callable[[],
 
 
 def pytorch_step(sizes: list[int], batch: int, loss: str) -> Callable[[], float]:
+    """The same step in PyTorch, eager, with its fused Adam."""
     import torch
 
     torch.set_num_threads(THREADS)
@@ -100,6 +101,7 @@ def timed(step: Callable[[], float], seconds: float) -> tuple[float, int]:
 
 
 def main() -> None:
+    """Serve one library and one model: `workloads.py LIBRARY MODEL`."""
     library, model = sys.argv[1:]
     step = LIBRARIES[library](*MODELS[model])
     losses = [step() for _ in range(CHECKED_STEPS)]

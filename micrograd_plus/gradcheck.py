@@ -4,6 +4,7 @@ All is computed in float64, whatever the dtype of what is given: in float32 a ce
 """
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 from . import effects
 from .layers import Module
 from .rules import Array
-from .tensor import Tensor, default_dtype, gradients, no_grad
+from .tensor import Tensor, default_dtype, gradients
 
 TOLERANCE = 1e-5  # of |analytic - numerical| / max(1, |analytic|, |numerical|)
 
@@ -29,11 +30,11 @@ def numerical_gradient(f: Callable[[np.ndarray], Any], x: Array, eps: float = 1e
     Returns:
         A float64 array of the shape of x.
     """
-    x = np.array(x.data if isinstance(x, Tensor) else x, np.float64)
-    gradient = np.zeros_like(x)
-    with default_dtype(np.float64), no_grad():
-        for index in np.ndindex(x.shape):
-            above, below = x.copy(), x.copy()
+    point = np.array(x.data if isinstance(x, Tensor) else x, np.float64)
+    gradient = np.zeros_like(point)
+    with default_dtype(np.float64):
+        for index in np.ndindex(point.shape):
+            above, below = point.copy(), point.copy()
             above[index] += eps
             below[index] -= eps
             gradient[index] = (float(f(above)) - float(f(below))) / (above[index] - below[index])
@@ -44,7 +45,7 @@ class Mismatch(NamedTuple):
     """An element whose two gradients disagree."""
 
     argument: int
-    index: tuple[int, ...]
+    position: tuple[int, ...]
     analytic: float
     numerical: float
 
@@ -166,7 +167,7 @@ def _repeatable(generators: list[np.random.Generator]) -> Iterator[Callable[[], 
 def _both_gradients(evaluate: Callable[[], Tensor], tensors: list[Tensor], eps: float) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The gradients of `evaluate()` with respect to leaves that it reads: the engine's, and central differences."""
 
-    def evaluated_at(value: np.ndarray, tensor: Tensor) -> float:
+    def evaluated_at(tensor: Tensor, value: np.ndarray) -> float:
         before, tensor._data = tensor._data, value
         try:
             return evaluate().item()
@@ -174,7 +175,7 @@ def _both_gradients(evaluate: Callable[[], Tensor], tensors: list[Tensor], eps: 
             tensor._data = before
 
     analytic = [g.data for g in gradients(evaluate(), tensors)]
-    numerical = [numerical_gradient(lambda value, tensor=tensor: evaluated_at(value, tensor), tensor, eps) for tensor in tensors]
+    numerical = [numerical_gradient(functools.partial(evaluated_at, tensor), tensor, eps) for tensor in tensors]
     return analytic, numerical
 
 
@@ -194,7 +195,7 @@ def _compared(analytic: list[np.ndarray], numerical: list[np.ndarray], tolerance
         return GradientCheck(max_error, [], f"all {count} elements agree, the worst to {max_error:.2g}.")
     worst = mismatches[0]
     diagnosis = (
-        f"{len(mismatches)} of {count} elements disagree, the worst at argument {worst.argument}, index {worst.index}: "
+        f"{len(mismatches)} of {count} elements disagree, the worst at argument {worst.argument}, index {worst.position}: "
         f"analytic {worst.analytic:.6g}, numerical {worst.numerical:.6g}."
     )
     return GradientCheck(max_error, mismatches, diagnosis)

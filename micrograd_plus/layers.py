@@ -1,5 +1,6 @@
 """Module, Parameter, and the layers."""
 
+import math
 import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -428,9 +429,9 @@ class Flatten(Module):
         self.start_dim = start_dim
 
     def forward(self, x: Array) -> Tensor:
-        x = _as_tensor(x)
-        kept = x.shape[: self.start_dim]
-        return x.reshape(*kept, int(np.prod(x.shape[self.start_dim :])))
+        tensor = _as_tensor(x)
+        shape = tensor.shape
+        return tensor.reshape(*shape[: self.start_dim], math.prod(shape[self.start_dim :]))
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}"

@@ -95,8 +95,10 @@ def binary_cross_entropy(probabilities: Array, targets: Array, reduction: str = 
     p, t = _pair(probabilities, targets)
     effects.require(
         (p.data >= 0) & (p.data <= 1),
-        lambda: f"binary cross-entropy needs probabilities in [0, 1], got {p.data.min()} to {p.data.max()}. "
-        "Apply a sigmoid, or use BCEWithLogitsLoss on logits.",
+        lambda: (
+            f"binary cross-entropy needs probabilities in [0, 1], got {p.data.min()} to {p.data.max()}. "
+            "Apply a sigmoid, or use BCEWithLogitsLoss on logits."
+        ),
     )
     _require_probabilities(t)
     return _reduced(apply(rules.binary_cross_entropy, p, t), reduction)

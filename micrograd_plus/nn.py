@@ -1,6 +1,8 @@
 """Sequential, the training loop in two functions, and models on disk."""
 
 import os
+import reprlib
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ class Sequential(Module):
         for layer in layers:
             self.add(layer)
 
-    def add(self, layer: Callable[..., Any]) -> "Sequential":
+    def add(self, layer: Any) -> "Sequential":
         """Append a layer, a Module or a function of a Tensor; returns the model."""
         if not callable(layer) or isinstance(layer, type):
             raise TypeError(f"a layer must be a Module or a function, got {layer!r}. Pass an instance, such as ReLU().")
@@ -50,9 +52,10 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.layers)
 
+    @reprlib.recursive_repr()
     def __repr__(self) -> str:
         lines = [line for i, layer in enumerate(self.layers) for line in f"{i}: {layer!r}".split("\n")]
-        return "Sequential(\n  " + "\n  ".join(lines) + "\n)"
+        return "Sequential(\n  " + "\n  ".join(lines) + "\n)" if lines else "Sequential()"
 
 
 def train_epoch(
@@ -101,21 +104,21 @@ def evaluate(
     """
     functions = dict(metrics) if isinstance(metrics, Mapping) else {f.__name__: f for f in metrics or ()}
     modes = [(module, module.training) for _, module in model.named_modules()]
-    totals = dict.fromkeys(("loss", *functions), 0.0)
-    count = 0
+    totals = dict.fromkeys(functions, 0.0)
+    total_loss, count = 0.0, 0
     model.eval()
     try:
         with no_grad():
             for x, y in dataloader:
                 predictions = model(Tensor(x))
-                totals["loss"] += effects.read(loss_fn(predictions, y).data) * len(x)
+                total_loss += effects.read(loss_fn(predictions, y).data) * len(x)
                 for name, function in functions.items():
                     totals[name] += float(function(predictions, y)) * len(x)
                 count += len(x)
     finally:
         for module, mode in modes:
             module.training = mode
-    return _mean(totals.pop("loss"), count), {name: _mean(total, count) for name, total in totals.items()}
+    return _mean(total_loss, count), {name: _mean(total, count) for name, total in totals.items()}
 
 
 def _mean(total: float, count: float) -> float:
@@ -160,7 +163,11 @@ def save_model(model: Module, path: str | os.PathLike[str]) -> None:
     state = {name: np.require(array, requirements="C") for name, array in model.state_dict().items()}
     if _suffix(path) == ".npz":
         with replacing(path) as temporary:
-            np.savez(temporary, **state)
+            # np.savez would take the names for keywords, and `file` is one of its own
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, array in state.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                        np.lib.format.write_array(file, array, allow_pickle=False)
         return
     encoded = _safetensors().save(state, {"format": "micrograd_plus"})
     with replacing(path) as temporary:
@@ -175,12 +182,13 @@ def load_model(model: Module, path: str | os.PathLike[str]) -> None:
         ValueError: the file is damaged, or its names or shapes are not the model's; the model is then unchanged.
     """
     suffix, content = _suffix(path), Path(path)
+    safetensors: Any = _safetensors() if suffix == ".safetensors" else None
     try:
         if suffix == ".npz":
-            with np.load(content, allow_pickle=False) as file:
+            with content.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 state = {name: file[name] for name in file.files}
         else:
-            state = _safetensors().load(content.read_bytes())
+            state = safetensors.load(content.read_bytes())
     except (FileNotFoundError, IsADirectoryError, PermissionError):
         raise
     except Exception as error:  # whatever a damaged file makes a reader raise

@@ -377,7 +377,7 @@ class CosineAnnealingLR(Schedule):
     References: Loshchilov and Hutter, 2017, arXiv:1608.03983, eq. 5, without restarts.
     """
 
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0) -> None:  # noqa: N803 - PyTorch's name
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0) -> None:
         if T_max < 1:
             raise ValueError(f"T_max must be at least 1, got {T_max}.")
         self.T_max, self.eta_min = T_max, eta_min

@@ -112,7 +112,7 @@ class Neuron(Module):
     """relu(w . x + b), or w . x + b where `nonlin` is false; weights uniform in [-1, 1], the bias 0."""
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
-        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]
+        self.w = [Value(random.uniform(-1, 1)) for _ in range(nin)]  # noqa: S311 - weights, no secrets
         self.b = Value(0)
         self.nonlin = nonlin
 

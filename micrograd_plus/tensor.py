@@ -205,7 +205,7 @@ class Tensor:
         return self._data.dtype
 
     @property
-    def T(self) -> "Tensor":
+    def T(self) -> "Tensor":  # noqa: N802 - NumPy's name
         """The axes reversed, as in NumPy."""
         return self.transpose()
 
@@ -556,7 +556,7 @@ _ref = weakref.ref
 _new = object.__new__
 
 
-def apply(rule: Rule, *inputs: Any, **options: Any) -> Any:
+def apply(rule: Rule, *inputs: Any, **options: Any) -> Tensor:
     """Run a rule on Tensors, arrays and numbers; record it if an input requires a gradient.
 
     Arrays, and integer or bool tensors, that meet a floating tensor take its dtype.
@@ -591,7 +591,7 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Any:
     try:
         value, pullbacks = rule(*arrays, **options)
         if value.__class__ is tuple:
-            return _record_parts(rule, inputs, options, value, pullbacks, required and _state.recording)
+            return _record_parts(rule, inputs, options, value, pullbacks, required and _state.recording)  # type: ignore[return-value]
         if value.__class__ is not _ndarray:
             value = np.asarray(value)
         if value.dtype is not array.dtype and rule is not rules.cast:  # rare: arrays of several dtypes met
@@ -607,12 +607,12 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Any:
 
 def _apply_binary(rule: Rule, x: Tensor, y: Any) -> Tensor:
     """`apply` for an operator's two operands: the common cases without its loop, which saves a third of the overhead."""
-    a = x._data
+    a, b = x._data, y
     if y.__class__ is Tensor:
         b = y._data
         required = x._requires_grad or y._requires_grad
     elif y.__class__ is float or y.__class__ is int:
-        b, required = y, x._requires_grad
+        required = x._requires_grad
     else:
         return apply(rule, x, y)
     try:
@@ -664,7 +664,7 @@ def _record_parts(rule: Rule, inputs: Any, options: Any, values: Any, pullbacks:
     return outputs
 
 
-def gradients(output: Tensor, inputs: Sequence[Tensor] | Tensor, gradient: Any = None, create_graph: bool = False) -> tuple[Tensor, ...]:
+def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = None, create_graph: bool = False) -> tuple[Tensor, ...]:
     """The gradient of `output` with respect to each of `inputs`; no `.grad` changes, and nothing of the graph is freed.
 
     Args:
@@ -897,7 +897,7 @@ def _explained(error: Exception, rule: Rule, arrays: list[Any]) -> Exception:
             "the last axis of the left operand must be as long as the second to last of the right, or its only one; "
             f"got shapes {given}. Transpose or reshape one of them."
         )
-    elif "broadcast" in str(error) and rule in _UFUNCS.values() or rule is rules.where:
+    elif ("broadcast" in str(error) and rule in _UFUNCS.values()) or rule is rules.where:
         text = (
             f"shapes must broadcast (from the right, axes must be equal or one of them 1), got {given}. "
             "Reshape one of them, for instance with .unsqueeze(axis)."

@@ -13,7 +13,7 @@ from .rules import Array
 from .tensor import Tensor
 
 __all__ = [
-    "DataLoader",
+    "DataLoader",  # noqa: F822 - see __getattr__
     "ProgressBar",
     "check_all_gradients",
     "get_memory_usage",
@@ -21,10 +21,10 @@ __all__ = [
     "normalize",
     "numerical_gradient",
     "one_hot",
-    "plot_training_history",
+    "plot_training_history",  # noqa: F822 - see __getattr__
     "set_seed",
     "train_test_split",
-    "visualize_computation_graph",
+    "visualize_computation_graph",  # noqa: F822 - see __getattr__
 ]
 
 # Offered here, defined further down the list of modules, and imported when first asked for.
@@ -80,8 +80,9 @@ def train_test_split(
 
 
 def get_memory_usage() -> dict[str, float]:
-    """This process's resident ("rss") and virtual ("vms") memory in MB (10^6 bytes), and the resident share of the machine's
-    in percent ("percent"). Needs the extra `memory`.
+    """The memory of this process: {"rss": resident MB, "vms": virtual MB, "percent": resident share of the machine's}.
+
+    A MB is 10^6 bytes. Needs the extra `memory`.
     """
     try:
         import psutil

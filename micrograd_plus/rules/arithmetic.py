@@ -1,5 +1,7 @@
 """Elementwise arithmetic and elementary functions, with broadcasting."""
 
+import math
+
 import numpy as np
 
 from .rule import Array, Pulled, linear
@@ -37,11 +39,14 @@ def power(x: Array, y: Array) -> Pulled:
     def pullback_x(g: Array) -> Array:
         if isinstance(y, (int, float)):
             return g * (y * x ** (y - 1)) if y != 0 else g * 0
-        return g * np.where(y == 0, 0, y * x ** np.where(y == 0, 1, y - 1))
+        at_zero = (x == 0) & (y == 0)
+        return g * (y * x ** np.where(at_zero, 1, y - 1))
 
     def pullback_y(g: Array) -> Array:
+        if isinstance(x, (int, float)) and x > 0:
+            return g * (value * math.log(x))
         at_limit = (x == 0) & (y >= 0)
-        return g * np.where(at_limit, 0, x**y * np.log(np.where(at_limit, 1, x)))
+        return g * np.where(at_limit, 0, value * np.log(np.where(at_limit, 1, x)))
 
     return value, (pullback_x, pullback_y)
 

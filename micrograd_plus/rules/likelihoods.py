@@ -30,8 +30,8 @@ def binary_cross_entropy(p: Array, t: Array) -> Pulled:
     """
     inside = (p > 0) & (p < 1)
     q = np.where(inside, p, 0.5)
-    log_p = np.where(inside, np.maximum(np.log(q), LOG_BOUND), np.where(p > 0, 0, LOG_BOUND))
-    log_not_p = np.where(inside, np.maximum(np.log1p(-q), LOG_BOUND), np.where(p > 0, LOG_BOUND, 0))
+    log_p = np.where(p > 0, np.where(p < 1, np.maximum(np.log(q), LOG_BOUND), 0), LOG_BOUND)
+    log_not_p = np.where(p < 1, np.where(p > 0, np.maximum(np.log1p(-q), LOG_BOUND), 0), LOG_BOUND)
     return -(t * log_p + (1 - t) * log_not_p), (
         lambda g: g * (p - t) / np.maximum(p * (1 - p), SLOPE_BOUND),
         lambda g: g * (log_not_p - log_p),

@@ -34,7 +34,7 @@ def matmul(x: Array, y: Array) -> Pulled:
             return x * g if y.ndim == 1 else x[:, None] * g[..., None, :]
         if y.ndim == 1:
             return (_transposed(x) @ g[..., None])[..., 0]
-        if y.ndim == 2:
+        if y.ndim == 2 and x.ndim > 2:
             return x.reshape(-1, x.shape[-1]).T @ g.reshape(-1, g.shape[-1])
         return _transposed(x) @ g
 
@@ -72,7 +72,7 @@ def einsum(*operands: Array, subscripts: str) -> Pulled:
         kept = "".join(letter for letter in target if letter in present)
         out = np.einsum(",".join(term for term, _ in sources) + "->" + kept, *(x for _, x in sources), optimize=True)
         out = np.expand_dims(out, lacking)
-        return np.broadcast_to(out, tuple(shape[i] if i in lacking else out.shape[i] for i in range(len(shape))))
+        return np.broadcast_to(out, np.broadcast_shapes(out.shape, shape))
 
     value = np.einsum(subscripts, *operands, optimize=len(operands) > 1)
     return value, tuple(lambda g, k=k: pullback(k, g) for k in range(len(operands)))

@@ -16,7 +16,7 @@ def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape with the reduced axes as axes of size one."""
     if axis is None:
         return (1,) * len(shape)
-    axes = {i % len(shape) for i in ((axis,) if isinstance(axis, int) else axis)}
+    axes = {i % len(shape) for i in (axis if isinstance(axis, tuple) else (axis,))}
     return tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
