@@ -35,7 +35,10 @@ class Optimizer(ABC):
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
         entries = _listed(params)
         if not entries:
-            raise ValueError(f"{type(self).__name__} needs parameters, got none. Pass model.parameters().")
+            raise ValueError(
+                f"{type(self).__name__} needs parameters, got none. Pass model.parameters(); "
+                "a Module finds layers, and tensors with requires_grad=True, in its attributes."
+            )
         groups = entries if isinstance(entries[0], dict) else [{"params": entries}]
         self.param_groups: list[Group] = [{**settings, **group, "params": _listed(group["params"])} for group in groups]
         self.state: dict[Tensor, dict[str, Any]] = {}
