@@ -264,7 +264,7 @@ def _drawn(boxes: list[_Box]) -> "tuple[Figure, float]":
     spans: dict[_Cell, tuple[float, float]] = {}
     for cells in columns:
         texts = [text for c in cells if c.box for text in (c.box.title, *c.box.lines)]
-        width = max(TextPath((0, 0), text, size=FONT_SIZE).get_extents().width for text in texts) / 72 + 0.3
+        width = max(np.ptp(TextPath((0, 0), text, size=FONT_SIZE).vertices[:, 0]) for text in set(texts)) / 72 + 0.3
         spans.update((c, (x, x + width)) for c in cells)
         x += width + COLUMN_GAP
     for cell, (left, right) in spans.items():

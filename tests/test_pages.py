@@ -29,7 +29,7 @@ def sections(text):
     for part in parts:
         found = list(BLOCK.finditer(part))
         blocks = []
-        for block, following in zip(found, [*found[1:], None], strict=True):
+        for block, following in zip(found, [*found[1:], None], strict=False):
             if block[1] == "python":
                 answered = following is not None and following[1] == "text" and not part[block.end() : following.start()].strip()
                 line = before + part[: block.start(2)].count("\n")
