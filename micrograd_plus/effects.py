@@ -4,6 +4,7 @@ Layers, losses, clipping and optimizers go through these functions and do nothin
 runs at once on arrays and can be traced.
 """
 
+import operator
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -28,6 +29,7 @@ def set_seed(seed: int) -> None:
     Args:
         seed: an int in [0, 2**32).
     """
+    seed = operator.index(seed)
     if not 0 <= seed < 2**32:
         raise ValueError(f"a seed must be in [0, 2**32), got {seed}.")
     default_generator().bit_generator.state = np.random.default_rng(seed).bit_generator.state
@@ -79,7 +81,7 @@ def require(condition: Any, message: Callable[[], str]) -> None:
     Raises:
         ValueError: with that message.
     """
-    if not (condition if isinstance(condition, bool) else condition.all()):
+    if not (condition.all() if isinstance(condition, np.ndarray) else condition):
         raise ValueError(message())
 
 
