@@ -1,0 +1,144 @@
+"""What must hold of a rule, for one case of the table. Each check raises AssertionError, naming the case."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .table import Case, Kink
+
+TOLERANCE = 1e-7
+
+
+def differentiable(case: Case, constants: Sequence[int]) -> list[int]:
+    """The positions of the inputs that have a pullback and take a gradient."""
+    return [i for i, x in enumerate(case.inputs) if isinstance(x, np.ndarray) and x.dtype.kind == "f" and i not in constants]
+
+
+def in_dtype(case: Case, dtype: Any) -> Case:
+    """The case with floating arrays in another dtype."""
+    inputs = [x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in case.inputs]
+    options = {name: dtype if name == "dtype" else value for name, value in case.options.items()}
+    return Case(tuple(inputs), options)
+
+
+def read_only(x: Any) -> Any:
+    """A rule that writes into what it is given raises on this."""
+    if isinstance(x, np.ndarray):
+        x = x.copy()
+        x.flags.writeable = False
+    return x
+
+
+def close(found: Any, expected: Any, tolerance: float = TOLERANCE) -> bool:
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape or not np.all(np.isfinite(found)):
+        return False
+    return bool(np.all(np.abs(found - expected) <= tolerance * np.maximum(1, np.abs(expected))))
+
+
+def difference(f: Callable[[float], float], step: float = 5e-4) -> float:
+    """f'(0) by two central differences and Richardson's extrapolation: the error is O(step^4)."""
+
+    def central(h: float) -> float:
+        return (f(h) - f(-h)) / (2 * h)
+
+    return (4 * central(step / 2) - central(step)) / 3
+
+
+def check_value(rule: Callable[..., Any], formula: Callable[..., Any], case: Case) -> None:
+    value, _ = rule(*map(read_only, case.inputs), **case.options)
+    expected = formula(*case.inputs, **case.options)
+    assert np.shape(value) == np.shape(expected), f"value of shape {np.shape(value)}, not {np.shape(expected)}"
+    assert close(value, expected), f"value {value}, not {expected}"
+
+
+def check_pullbacks(rule: Callable[..., Any], case: Case, constants: Sequence[int]) -> None:
+    """One pullback per input, each the transpose of the derivative: <pullback(g), v> = <g, d value / d input (v)>."""
+    random = np.random.default_rng(1)
+    value, pullbacks = rule(*map(read_only, case.inputs), **case.options)
+    assert len(pullbacks) == len(case.inputs), f"{len(pullbacks)} pullbacks for {len(case.inputs)} inputs"
+    assert [i for i, pullback in enumerate(pullbacks) if pullback is None] == list(constants)
+    for i in differentiable(case, constants):
+        x = case.inputs[i]
+        v, g = random.standard_normal(x.shape), random.standard_normal(np.shape(value))
+
+        def along(h: float, i: int = i, x: Any = x, v: Any = v, g: Any = g) -> float:
+            return np.sum(rule(*case.inputs[:i], x + h * v, *case.inputs[i + 1 :], **case.options)[0] * g)
+
+        pulled = pullbacks[i](read_only(g))
+        assert np.broadcast_shapes(pulled.shape, x.shape) == pulled.shape, f"pullback {i} returned shape {pulled.shape} for {x.shape}"
+        found, expected = np.sum(pulled * np.broadcast_to(v, pulled.shape)), difference(along)
+        assert close(found, expected), f"pullback {i} gives {found} along a direction, differences {expected}"
+        assert np.array_equal(pullbacks[i](g), pulled), f"pullback {i} gives something else the second time"
+
+
+def check_dtype(rule: Callable[..., Any], case: Case, constants: Sequence[int], dtype: Any = np.float32) -> None:
+    case = in_dtype(case, dtype)
+    value, pullbacks = rule(*case.inputs, **case.options)
+    if not any(isinstance(x, np.ndarray) and x.dtype == dtype for x in case.inputs):
+        return
+    assert value.dtype == dtype, f"value of dtype {value.dtype}"
+    for i in differentiable(case, constants):
+        pulled = pullbacks[i](np.ones(value.shape, dtype))
+        assert pulled.dtype == dtype, f"pullback {i} returned dtype {pulled.dtype}"
+
+
+def check_kink(rule: Callable[..., Any], kink: Kink) -> None:
+    """The gradients of the sum of the values, where differences can't tell."""
+    value, pullbacks = rule(*kink.inputs, **kink.options)
+    for i, expected in enumerate(kink.gradients):
+        if expected is not None:
+            pulled = pullbacks[i](np.full(np.shape(value), 3.0)) / 3
+            assert close(pulled, expected), f"pullback {i} gives {pulled}, not {expected}"
+
+
+def check_engine(tensor: Any, rule: Callable[..., Any], case: Case, constants: Sequence[int], dtype: Any = np.float64) -> None:
+    """Through `backward`, every gradient has its input's shape and dtype, and is the pullback's sum over broadcast axes."""
+    case = in_dtype(case, dtype)
+    wanted = differentiable(case, constants)
+    value, pullbacks = rule(*case.inputs, **case.options)
+    g = np.random.default_rng(2).standard_normal(np.shape(value)).astype(dtype)
+    with tensor.default_dtype(dtype):
+        inputs = [tensor.Tensor(x, requires_grad=True) if i in wanted else x for i, x in enumerate(case.inputs)]
+        output = tensor.apply(rule, *inputs, **case.options)
+        assert output.dtype == dtype
+        assert output.shape == np.shape(value)
+        if not wanted:
+            return
+        output.backward(g)
+    for i in wanted:
+        x, pulled, grad = case.inputs[i], pullbacks[i](g), inputs[i].grad
+        v = np.random.default_rng(3).standard_normal(x.shape)
+        assert grad.shape == x.shape, f"gradient {i} of shape {grad.shape}, not {x.shape}"
+        assert grad.dtype == dtype
+        assert close(np.sum(grad * v), np.sum(pulled * np.broadcast_to(v, pulled.shape)), 1e-9 if dtype is np.float64 else 1e-4)
+
+
+def check_second_order(tensor: Any, rule: Callable[..., Any], case: Case, constants: Sequence[int]) -> None:
+    """The derivative of the gradient, by replay, against differences of the gradient.
+
+    Of the value's projection on a random cotangent, plus a multiple of its square: so rules that are linear are seen too.
+    """
+    random = np.random.default_rng(4)
+    wanted = differentiable(case, constants)
+    if not wanted:
+        return
+    directions = {i: random.standard_normal(case.inputs[i].shape) for i in wanted}
+    weights = {i: random.standard_normal(case.inputs[i].shape) for i in wanted}
+    c, d = random.standard_normal((2, *np.shape(rule(*case.inputs, **case.options)[0])))
+
+    def gradient(h: float, create_graph: bool = False) -> tuple[list[Any], Any]:
+        """The inputs moved by h, and the projection of the gradient there."""
+        inputs = [tensor.Tensor(x + h * directions[i], requires_grad=True) if i in directions else x for i, x in enumerate(case.inputs)]
+        value = tensor.apply(rule, *inputs, **case.options)
+        leaves = [inputs[i] for i in wanted]
+        slopes = tensor.gradients((value * c + value * value * d).sum(), leaves, create_graph=create_graph)
+        return leaves, sum((slope * weights[i]).sum() for i, slope in zip(wanted, slopes, strict=True))
+
+    with tensor.default_dtype(np.float64):
+        leaves, projected = gradient(0, create_graph=True)
+        curvatures = tensor.gradients(projected, leaves)
+        found = sum(np.sum(k.data * directions[i]) for i, k in zip(wanted, curvatures, strict=True))
+        expected = difference(lambda h: gradient(h)[1].item())
+    assert close(found, expected), f"second derivative {found} along a direction, differences {expected}"

@@ -1,0 +1,520 @@
+"""For every rule: example inputs and a plain formula for its value; and its convention at ties, kinks and limits.
+
+A case holds what the rule is given. Inputs of floating dtype have a pullback, unless their position is among the entry's
+`constants`. The inputs of `TABLE` keep away from ties and kinks, so that differences see the derivative; those of `KINKS`
+lie on them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Case(NamedTuple):
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+class Entry(NamedTuple):
+    formula: Callable[..., Any]
+    cases: list[Case]
+    constants: tuple[int, ...] = ()
+
+
+class Kink(NamedTuple):
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+    gradients: tuple[Any, ...]
+
+
+def case(*inputs: Any, **options: Any) -> Case:
+    return Case(tuple(np.asarray(x) if isinstance(x, list) else x for x in inputs), options)
+
+
+def at(*inputs: Any, gradients: tuple[Any, ...], **options: Any) -> Kink:
+    """At these inputs, the gradients of the sum of the values."""
+    return Kink(case(*inputs).inputs, options, gradients)
+
+
+_random = np.random.default_rng(20)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.asarray(_random.standard_normal(shape))
+
+
+def positive(*shape: int) -> np.ndarray:
+    return np.asarray(_random.uniform(0.5, 2, shape))
+
+
+def nonzero(*shape: int) -> np.ndarray:
+    return np.asarray(positive(*shape) * _random.choice([-1, 1], shape))
+
+
+def between(low: float, high: float, *shape: int) -> np.ndarray:
+    return np.asarray(_random.uniform(low, high, shape))
+
+
+def distinct(*shape: int) -> np.ndarray:
+    """No two elements closer than 0.3."""
+    count = math.prod(shape)
+    return (0.3 * (_random.permutation(count) - count / 2)).reshape(shape)
+
+
+def between_ties(*shape: int) -> np.ndarray:
+    """No element closer than 0.1 to one of `distinct`."""
+    return np.asarray(distinct(*shape) + 0.1)
+
+
+def elementwise(f: Callable[..., float]) -> Callable[..., Any]:
+    """A function of numbers, applied to each element, with broadcasting and keyword options."""
+    return lambda *inputs, **options: np.vectorize(lambda *numbers: f(*numbers, **options), otypes=[float])(*inputs)
+
+
+def unary(f: Callable[[float], float], values: Callable[..., np.ndarray] = normal) -> Entry:
+    return Entry(elementwise(f), [case(values(2, 3)), case(values()), case(values(1)), case(values(2, 1, 2))])
+
+
+def binary(
+    f: Callable[[float, float], float],
+    left: Callable[..., np.ndarray] = normal,
+    right: Callable[..., np.ndarray] = normal,
+    numbers: tuple[float, ...] = (2, 1.5),
+) -> Entry:
+    shapes = [((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 3)), ((2, 1), (1, 3)), ((), (2, 3)), ((2, 3), ()), ((1,), (2, 1)), ((), ())]
+    cases = [case(left(*x), right(*y)) for x, y in shapes]
+    cases += [case(left(4, 1, 2), right(3, 1))]
+    cases += [case(left(2, 3), number) for number in numbers] + [case(number, right(2, 3)) for number in numbers]
+    return Entry(elementwise(f), cases)
+
+
+def normal_distribution(x: float) -> float:
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+def logistic(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def matmul_by_sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    rows = x[None, :] if x.ndim == 1 else x
+    columns = y[:, None] if y.ndim == 1 else y
+    out = (rows[..., :, :, None] * columns[..., None, :, :]).sum(-2)
+    out = out[..., 0] if y.ndim == 1 else out
+    return out[..., 0, :] if x.ndim == 1 and y.ndim != 1 else out[..., 0] if x.ndim == 1 else out
+
+
+def softmax_by_division(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
+
+
+def cross_entropy_by_rows(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.array([-math.log(softmax_by_division(row)[label]) for row, label in zip(logits, labels, strict=True)])
+
+
+def scattered(values: np.ndarray, *, index: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Through the positions that the same index takes from the numbered elements."""
+    taken = np.arange(math.prod(shape)).reshape(shape)[index]
+    return np.bincount(taken.ravel(), np.broadcast_to(values, taken.shape).ravel(), math.prod(shape)).reshape(shape)
+
+
+def joined(*arrays: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Concatenation, by writing each array into its place."""
+    axis %= arrays[0].ndim
+    shape = list(arrays[0].shape)
+    shape[axis] = sum(x.shape[axis] for x in arrays)
+    out, start = np.empty(shape), 0
+    for x in arrays:
+        out[(slice(None),) * axis + (slice(start, start + x.shape[axis]),)] = x
+        start += x.shape[axis]
+    return out
+
+
+def einsum_cases() -> list[Case]:
+    a, b, c = normal(2, 3), normal(3, 4), normal(2, 3, 4)
+    vector, square = normal(3), normal(3, 3)
+    return [
+        case(a, b, subscripts="ij,jk->ik"),
+        case(a, b, subscripts="ij,jk"),
+        case(a, b, subscripts="ij, jk -> ki"),
+        case(a, subscripts="ij->ji"),
+        case(a, subscripts="ji"),
+        case(a, subscripts="ij->"),
+        case(a, subscripts="ij->j"),
+        case(a, normal(5), subscripts="ij,k->k"),
+        case(a, normal(5), subscripts="ij,k->ik"),
+        case(a, normal(5), subscripts="ij,k->"),
+        case(vector, vector.copy() + 1, subscripts="i,i->"),
+        case(vector, vector.copy() - 1, subscripts="i,j->ij"),
+        case(square, subscripts="ii->i"),
+        case(square, subscripts="ii->"),
+        case(square, subscripts="ii"),
+        case(normal(2, 2, 3), subscripts="iij->ji"),
+        case(normal(2, 2, 2), subscripts="iii->i"),
+        case(square, vector, subscripts="ii,i->i"),
+        case(square, vector, subscripts="ii,j->j"),
+        case(c, normal(2, 4, 2), subscripts="bij,bjk->bik"),
+        case(a, b, normal(4, 2), subscripts="ij,jk,ki->"),
+        case(a, b, normal(4, 2), subscripts="ij,jk,kl->il"),
+        case(c, subscripts="...ij->...ji"),
+        case(c, b, subscripts="...ij,kj->...ik"),
+        case(c, normal(4, 2), subscripts="...j,jk"),
+        case(c, normal(4), subscripts="...,...->..."),
+        case(c, normal(5), subscripts="...j,k->...k"),
+        case(normal(1, 3), normal(2, 3), subscripts="...j,...j->..."),
+        case(normal(2, 3), normal(2, 1), subscripts="ij,ij->i"),
+        case(normal(2, 1), normal(2, 3), subscripts="ij,ij->"),
+        case(normal(2, 2), subscripts="...i->..."),
+        case(normal(5, 2, 2), subscripts="...ii->...i"),
+        case(normal(2, 5, 2), subscripts="a...a->..."),
+    ]
+
+
+_index_cases = [
+    ((3, 4), 1),
+    ((3, 4), -1),
+    ((4,), 2),
+    ((3, 4), slice(1, 3)),
+    ((3, 4), slice(None, None, -2)),
+    ((3, 4), (slice(None), 2)),
+    ((3, 4), (1, slice(0, 3, 2))),
+    ((3, 4), (..., 1)),
+    ((3, 4), (None, 1)),
+    ((3, 4), ...),
+    ((3, 4), ()),
+    ((2, 3, 4), (slice(None), None, -1)),
+    ((3, 4), np.array([0, 2, 0, 0])),
+    ((3, 4), [2, 2, 1]),
+    ((3, 4), np.array([[0, 1], [1, 1]])),
+    ((3, 4), (np.array([0, 2, 0]), np.array([1, 1, 1]))),
+    ((3, 4), (slice(None), np.array([3, 3, 0]))),
+    ((3, 4), (np.array([[0], [2]]), np.array([1, 1]))),
+    ((2, 3, 4), (np.array([0, 0]), slice(None), np.array([1, 1]))),
+    ((3, 4), np.array([True, False, True])),
+    ((2, 2), np.array([[True, False], [True, True]])),
+    ((3, 4), (np.array([True, False, True]), 0)),
+    ((3, 4), np.array(2)),
+    ((3, 4), np.int64(1)),
+    ((3, 4), (np.int64(1), slice(1, 2))),
+    ((3, 4), slice(2, 2)),
+]
+
+_reduction_cases = [
+    ((2, 3), {}),
+    ((2, 3), {"axis": None, "keepdims": True}),
+    ((2, 3), {"axis": 0}),
+    ((2, 3), {"axis": 1, "keepdims": True}),
+    ((2, 3), {"axis": -1}),
+    ((2, 3), {"axis": -2, "keepdims": False}),
+    ((2, 3, 4), {"axis": 1}),
+    ((2, 3, 4), {"axis": (0, 2)}),
+    ((2, 3, 4), {"axis": (-1, 0)}),
+    ((2, 3, 4), {"axis": (0, -1), "keepdims": True}),
+    ((2, 1, 3), {"axis": 1}),
+    ((1, 1), {}),
+    ((4,), {"axis": 0}),
+    ((), {}),
+    ((2, 3), {"axis": ()}),
+    ((3, 2), {"axis": np.int64(1)}),
+]
+
+
+def reduction(reduce: Callable[..., Any], values: Callable[..., np.ndarray] = normal) -> Entry:
+    return Entry(reduce, [case(values(*shape), **options) for shape, options in _reduction_cases])
+
+
+def linspaced(*shape: int) -> np.ndarray:
+    return np.linspace(-2, 2, math.prod(shape)).reshape(shape)
+
+
+TABLE: dict[str, Entry] = {
+    # arithmetic
+    "add": binary(lambda x, y: x + y),
+    "subtract": binary(lambda x, y: x - y),
+    "multiply": binary(lambda x, y: x * y),
+    "divide": binary(lambda x, y: x / y, right=nonzero),
+    "power": Entry(
+        elementwise(math.pow),
+        [
+            *binary(math.pow, left=positive, right=normal, numbers=(3, 0.5, 1)).cases,
+            *[case(nonzero(2, 3), number) for number in (0, 1, 2, 3, -1, -2, 2.0, 0.0)],
+            case(nonzero(3), 2),
+            case(positive(2, 2), [[0.0, 1.0], [2.0, -1.0]]),
+        ],
+    ),
+    "negative": unary(lambda x: -x),
+    "maximum": Entry(
+        elementwise(lambda x, y: x if x > y else y),
+        [
+            case(distinct(2, 3), between_ties(2, 3)),
+            case(distinct(2, 3), between_ties(3)),
+            case(distinct(2, 1), between_ties(1, 3)),
+            case(distinct(), between_ties(4)),
+            case(distinct(5), 0.1),
+            case(0.1, distinct(5)),
+        ],
+    ),
+    "minimum": Entry(
+        elementwise(lambda x, y: x if x < y else y),
+        [
+            case(distinct(2, 3), between_ties(2, 3)),
+            case(distinct(2, 3), between_ties(3)),
+            case(distinct(2, 1), between_ties(1, 3)),
+            case(distinct(), between_ties(4)),
+            case(distinct(5), 0.1),
+            case(0.1, distinct(5)),
+        ],
+    ),
+    "where": Entry(
+        elementwise(lambda c, x, y: x if c else y),
+        [
+            case([[True, False, True], [False, False, True]], normal(2, 3), normal(2, 3)),
+            case([True, False, True], normal(2, 1), normal(2, 3)),
+            case([[True], [False]], normal(3), normal()),
+            case(np.array(True), normal(2), normal(2)),
+            case([1, 0], normal(2), normal(2)),
+            case([True, False], normal(2), 0.0),
+            case([True, False], 1, normal(2)),
+        ],
+        constants=(0,),
+    ),
+    "clip": Entry(
+        elementwise(lambda x, low, high: max(-math.inf if low is None else low, min(math.inf if high is None else high, x))),
+        [
+            case(linspaced(2, 4), low=-1.0, high=1.0),
+            case(linspaced(8), low=None, high=0.5),
+            case(linspaced(8), low=-0.5, high=None),
+            case(normal(3), low=None, high=None),
+            case(normal(), low=-10, high=10),
+        ],
+    ),
+    "absolute": unary(math.fabs, nonzero),
+    "exp": unary(math.exp),
+    "log": unary(math.log, positive),
+    "log1p": unary(math.log1p, positive),
+    "expm1": unary(math.expm1),
+    "sqrt": unary(math.sqrt, positive),
+    "square": unary(lambda x: x * x),
+    "sin": unary(math.sin),
+    "cos": unary(math.cos),
+    # activations
+    "relu": unary(lambda x: x if x > 0 else 0.0, nonzero),
+    "leaky_relu": Entry(
+        elementwise(lambda x, slope: x if x > 0 else slope * x),
+        [case(nonzero(2, 3), slope=0.01), case(nonzero(4), slope=0.3), case(-positive(), slope=2), case(nonzero(3), slope=-0.5)],
+    ),
+    "elu": Entry(
+        elementwise(lambda x, alpha: x if x > 0 else alpha * (math.exp(x) - 1)),
+        [case(nonzero(2, 3), alpha=1.0), case(nonzero(6), alpha=0.4), case(-positive(), alpha=1.5)],
+    ),
+    "tanh": unary(math.tanh),
+    "sigmoid": unary(logistic),
+    "softplus": unary(lambda x: math.log(1 + math.exp(x)), nonzero),
+    "silu": unary(lambda x: x * logistic(x)),
+    "phi": unary(normal_distribution),
+    "gelu": unary(lambda x: x * normal_distribution(x)),
+    # reductions
+    "sum": Entry(np.sum, [*reduction(np.sum).cases, case(normal(0, 3)), case(normal(0, 3), axis=1), case(normal(2, 0), axis=1)]),
+    "mean": reduction(np.mean),
+    "max": reduction(np.max, distinct),
+    "min": reduction(np.min, distinct),
+    # products
+    "matmul": Entry(
+        matmul_by_sums,
+        [
+            case(normal(2, 3), normal(3, 4)),
+            case(normal(3), normal(3)),
+            case(normal(2, 3), normal(3)),
+            case(normal(3), normal(3, 4)),
+            case(normal(5, 2, 3), normal(5, 3, 4)),
+            case(normal(5, 2, 3), normal(3, 4)),
+            case(normal(2, 3), normal(5, 3, 4)),
+            case(normal(5, 2, 3), normal(3)),
+            case(normal(3), normal(5, 3, 4)),
+            case(normal(2, 1, 2, 3), normal(1, 4, 3, 2)),
+            case(normal(2, 4, 2, 3), normal(3, 2)),
+            case(normal(4, 2, 3), normal(2, 1, 3, 2)),
+            case(normal(2, 4, 2, 3), normal(3)),
+            case(normal(3), normal(2, 4, 3, 2)),
+            case(normal(1, 1), normal(1, 1)),
+            case(normal(3, 3), normal(3, 3)),
+            case(normal(0, 3), normal(3, 2)),
+        ],
+    ),
+    "affine": Entry(
+        lambda x, weight, bias: matmul_by_sums(x, weight) + bias,
+        [
+            case(normal(2, 3), normal(3, 4), normal(4)),
+            case(normal(3), normal(3, 4), normal(4)),
+            case(normal(5, 2, 3), normal(3, 2), normal(2)),
+            case(normal(1, 1), normal(1, 1), normal(1)),
+        ],
+    ),
+    "einsum": Entry(lambda *operands, subscripts: np.einsum(subscripts, *operands), einsum_cases()),
+    # shapes
+    "cast": Entry(lambda x, dtype: x, [case(normal(2, 3), dtype=np.float64), case(normal(), dtype=np.float64)]),
+    "reshape": Entry(
+        lambda x, shape: np.array(x.ravel().tolist()).reshape(shape),
+        [case(normal(2, 3), shape=(3, 2)), case(normal(2, 3), shape=(-1,)), case(normal(1), shape=()), case(normal(), shape=(1, 1))],
+    ),
+    "transpose": Entry(
+        lambda x, axes=None: np.einsum(x, range(x.ndim), [i % x.ndim for i in (range(x.ndim)[::-1] if axes is None else axes)]),
+        [
+            case(normal(2, 3)),
+            case(normal(2, 3, 4)),
+            case(normal(2, 3, 4), axes=None),
+            case(normal(2, 3, 4), axes=(1, 2, 0)),
+            case(normal(2, 3, 4), axes=(2, 0, 1)),
+            case(normal(2, 3, 4), axes=(-1, 0, -2)),
+            case(normal(2, 3, 4, 5), axes=(0, 2, 3, 1)),
+            case(normal(3)),
+            case(normal()),
+        ],
+    ),
+    "broadcast_to": Entry(
+        lambda x, shape: x + np.zeros(shape),
+        [
+            case(normal(3), shape=(2, 3)),
+            case(normal(2, 1), shape=(2, 3)),
+            case(normal(), shape=(2, 2)),
+            case(normal(1, 3, 1), shape=(4, 2, 3, 5)),
+            case(normal(2, 3), shape=(2, 3)),
+        ],
+    ),
+    "concatenate": Entry(
+        joined,
+        [
+            case(normal(2, 3), normal(4, 3)),
+            case(normal(2, 3), normal(2, 1), normal(2, 2), axis=1),
+            case(normal(2, 3), normal(2, 1), axis=-1),
+            case(normal(2, 3, 2), normal(2, 1, 2), axis=-2),
+            case(normal(2), normal(3), normal(1), axis=0),
+            case(normal(2, 3)),
+            case(normal(0, 3), normal(2, 3)),
+        ],
+    ),
+    "stack": Entry(
+        lambda *arrays, axis=0: np.moveaxis(np.array([x.tolist() for x in arrays]), 0, axis),
+        [
+            case(normal(2, 3), normal(2, 3)),
+            case(normal(2, 3), normal(2, 3), normal(2, 3), axis=1),
+            case(normal(2, 3), normal(2, 3), axis=2),
+            case(normal(2, 3), normal(2, 3), axis=-1),
+            case(normal(2, 3), normal(2, 3), axis=-2),
+            case(normal(), normal(), normal()),
+        ],
+    ),
+    "getitem": Entry(lambda x, index: np.array(x)[index], [case(normal(*shape), index=index) for shape, index in _index_cases]),
+    "scatter": Entry(
+        scattered,
+        [case(normal(*np.empty(shape)[index].shape), index=index, shape=shape) for shape, index in _index_cases],
+    ),
+    "take_rows": Entry(
+        lambda x, indices: np.array([x[i] for i in indices.ravel()]).reshape(indices.shape + x.shape[1:]),
+        [
+            case(normal(5, 2), [0, 4, 0, 0]),
+            case(normal(5, 2), [[1, 2, 1], [3, 1, 0]]),
+            case(normal(5), [0, 4, 0]),
+            case(normal(5, 2, 3), [1, 1]),
+            case(normal(5, 2), np.array(3)),
+            case(normal(300, 2), [0, 299, 299, 256, 255, 256]),
+        ],
+        constants=(1,),
+    ),
+    "gather_rows": Entry(
+        lambda values, indices, count: np.array(
+            [sum((values[n] for n in np.flatnonzero(indices == i)), 0 * values[0]) for i in range(count)]
+        ),
+        [
+            case(normal(4, 2), [0, 4, 0, 0], count=5),
+            case(normal(3), [1, 1, 0], count=3),
+            case(normal(2, 2, 3), [1, 1], count=2),
+            case(normal(6, 2), [0, 299, 299, 256, 255, 256], count=300),
+            case(normal(3), [0, 299, 0], count=300),
+        ],
+        constants=(1,),
+    ),
+    # normalisation
+    "softmax": Entry(
+        softmax_by_division,
+        [case(normal(2, 3)), case(normal(2, 3), axis=0), case(normal(2, 3, 4), axis=1), case(normal(3)), case(normal(2, 3), axis=-2)],
+    ),
+    "log_softmax": Entry(
+        lambda x, axis=-1: np.log(softmax_by_division(x, axis)),
+        [case(normal(2, 3)), case(normal(2, 3), axis=0), case(normal(2, 3, 4), axis=1), case(normal(3)), case(normal(2, 3), axis=-2)],
+    ),
+    "standardize": Entry(
+        lambda x, axis, eps: (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps),
+        [
+            case(normal(4, 3), axis=0, eps=1e-5),
+            case(normal(4, 3), axis=-1, eps=0.3),
+            case(normal(3, 2, 2, 2), axis=(0, 2, 3), eps=0.1),
+            case(normal(2, 3, 4), axis=(-2, -1), eps=0.1),
+            case(normal(5), axis=(0,), eps=1.0),
+        ],
+    ),
+    # likelihoods
+    "cross_entropy": Entry(
+        cross_entropy_by_rows,
+        [case(normal(4, 3), [0, 2, 2, 1]), case(normal(1, 5), [4]), case(normal(3, 1), [0, 0, 0]), case(normal(2, 3) * 5, [1, 0])],
+        constants=(1,),
+    ),
+    "binary_cross_entropy": Entry(
+        elementwise(lambda p, t: -t * math.log(p) - (1 - t) * math.log(1 - p)),
+        [
+            case(between(0.1, 0.9, 2, 3), between(0.1, 0.9, 2, 3)),
+            case(between(0.1, 0.9, 4), [0.0, 1.0, 1.0, 0.0]),
+            case(between(0.1, 0.9, 2, 1), between(0, 1, 3)),
+            case(between(0.1, 0.9), between(0, 1)),
+        ],
+    ),
+}
+
+_smallest = 5e-324  # the next double to 0
+_below_one = 1 - 2.0**-53
+
+KINKS: dict[str, list[Kink]] = {
+    "relu": [at([0.0, -0.0, 1e-300, -1e-300], gradients=([0, 0, 1, 0],))],
+    "leaky_relu": [at([0.0, -0.0], slope=0.25, gradients=([0.25, 0.25],))],
+    "elu": [at([0.0, -0.0], alpha=0.5, gradients=([0.5, 0.5],)), at([1000.0, -1000.0], alpha=2.0, gradients=([1, 0],))],
+    "absolute": [at([0.0, -0.0, 1e-300, -1e-300], gradients=([0, 0, 1, -1],))],
+    "maximum": [at([1.0, 2.0, 0.0], [1.0, 1.0, 1.0], gradients=([0.5, 1, 0], [0.5, 0, 1]))],
+    "minimum": [at([1.0, 2.0, 0.0], [1.0, 1.0, 1.0], gradients=([0.5, 0, 1], [0.5, 1, 0]))],
+    "clip": [
+        at([-1.0, 1.0, -1.0001, 1.0001], low=-1.0, high=1.0, gradients=([1, 1, 0, 0],)),
+        at([-1.0, 1.0, 1e300], low=-1.0, high=None, gradients=([1, 1, 1],)),
+        at([-1.0, 1.0, -1e300], low=None, high=1.0, gradients=([1, 1, 1],)),
+        at([-np.inf, np.inf, 0.0], low=None, high=None, gradients=([1, 1, 1],)),
+    ],
+    "max": [
+        at([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0]], axis=1, gradients=([[0.5, 0.5, 0], [0, 0.5, 0.5]],)),
+        at([2.0, 2.0, 2.0, 2.0], gradients=([0.25] * 4,)),
+    ],
+    "min": [
+        at([[1.0, 1.0, 0.0], [2.0, 2.0, 3.0]], axis=1, gradients=([[0, 0, 1], [0.5, 0.5, 0]],)),
+        at([2.0, 2.0, 2.0, 2.0], gradients=([0.25] * 4,)),
+    ],
+    "power": [
+        at([0.0, 0.0, 0.0], [0.0, 1.0, 2.0], gradients=([0, 1, 0], [0, 0, 0])),
+        at([0.0, -2.0], 2, gradients=([0, -4], None)),
+        at([0.0, -2.0], 0, gradients=([0, 0], None)),
+        at([0.0, 3.0], 1, gradients=([1, 1], None)),
+        at(0, [2.0, 0.5], gradients=(None, [0, 0])),
+    ],
+    "softplus": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],))],
+    "sigmoid": [at([0.0, 1000.0, -1000.0], gradients=([0.25, 0, 0],))],
+    "silu": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],))],
+    "tanh": [at([0.0, 1000.0, -1000.0], gradients=([1, 0, 0],))],
+    "gelu": [at([0.0, 40.0, -40.0], gradients=([0.5, 1, 0],))],
+    "phi": [at([0.0, 40.0, -40.0], gradients=([1 / math.sqrt(2 * math.pi), 0, 0],))],
+    "softmax": [at([1000.0, 1000.0], gradients=([0, 0],)), at([-1000.0, 1000.0], gradients=([0, 0],))],
+    "log_softmax": [at([1000.0, 1000.0], gradients=([0, 0],)), at([-1000.0, 1000.0], gradients=([1, -1],))],
+    "cross_entropy": [at([[1000.0, -1000.0], [1000.0, -1000.0]], [0, 1], gradients=([[0, 0], [1, -1]], None))],
+    "binary_cross_entropy": [
+        at([0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0], gradients=([0, 0, -1e12, 1e12], [100, -100, 100, -100])),
+        at([_smallest], [1.0], gradients=([-1e12], [100])),
+        at([_below_one], [1.0], gradients=([-(2.0**-53) * 1e12], [math.log(2.0**-53)])),
+    ],
+}
