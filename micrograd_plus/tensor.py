@@ -502,6 +502,14 @@ class Tensor:
         dtype = "" if self.dtype == _state.default_dtype else f", dtype={self.dtype}"
         return f"Tensor({values}{dtype}{', requires_grad=True' if self._requires_grad else ''})"
 
+    def __format__(self, spec: str) -> str:
+        """The value of a one-element tensor, formatted.
+
+        >>> f"{Tensor(2.5):.2f}"
+        '2.50'
+        """
+        return format(self.item(), spec) if spec else str(self)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         if self._node is not None:
             raise RuntimeError("only leaves can be deep-copied; this tensor is the result of an operation. Copy its .detach().")
