@@ -393,7 +393,8 @@ class LayerNorm(Module):
         x, ndim = _as_tensor(x), len(self.normalized_shape)
         if x.shape[-ndim:] != self.normalized_shape:
             raise ValueError(
-                f"LayerNorm({self.normalized_shape}) needs input whose last axes have sizes {self.normalized_shape}, got shape {x.shape}."
+                f"LayerNorm({self.normalized_shape}) needs input whose last axes have sizes {self.normalized_shape}, got shape {x.shape}. "
+                "Check the layer before it."
             )
         return F.layer_norm(x, ndim, self.weight, self.bias, self.eps)
 

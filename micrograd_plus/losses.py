@@ -82,7 +82,11 @@ def _classes(scores: Array, labels: Array, what: str, name: str) -> tuple[Tensor
     scores = scores if isinstance(scores, Tensor) else Tensor(scores)
     shape = np.shape(labels)
     if scores.ndim != 2 or shape != scores.shape[:1]:
-        advice = "One-hot labels become indices by .argmax(1)." if shape == scores.shape else "Give one class index per example."
+        advice = (
+            "One-hot labels become indices by .argmax(1)."
+            if shape == scores.shape and scores.ndim == 2
+            else "Give one class index per example."
+        )
         raise ValueError(f"{what} needs {name} of shape (N, C) and labels of shape (N,), got {scores.shape} and {shape}. {advice}")
     return scores, F.whole_numbers(labels, scores.shape[1], "labels")
 

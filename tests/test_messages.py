@@ -1,0 +1,335 @@
+"""The text of every error that the modules from functional to utils raise: what must hold, what was given, what to do.
+
+Each entry is a call, the type of its error and the whole text. A test reads the source and fails for a `raise` or a
+`require` that no entry reaches.
+"""
+
+import ast
+import inspect
+import traceback
+
+import numpy as np
+import pytest
+
+from micrograd_plus import (
+    Tensor,
+    effects,
+    files,
+    functional,
+    gradcheck,
+    init,
+    layers,
+    losses,
+    nn,
+    optimizers,
+    progress,
+    scalar,
+    utils,
+)
+
+MODULES = [effects, functional, init, layers, losses, optimizers, nn, gradcheck, utils, scalar, files, progress]
+ELSEWHERE = {  # what is tested with the module, for it needs files or a missing library
+    "_safetensors": "test_nn",
+    "load_model": "test_nn",
+    "get_memory_usage": "test_utils",
+    "replacing": "test_files",
+    "ProgressBar": "test_progress",
+    "require": "raises what it is given",
+}
+
+
+def parameter(*shape):
+    return Tensor(np.zeros(shape), requires_grad=True)
+
+
+def sgd(**settings):
+    return optimizers.SGD([parameter(2)], **settings)
+
+
+def a_generator():
+    return (x for x in ())
+
+
+TWICE = parameter(2, 3)
+SHAPES = "predictions and targets must have the same shape, got {} and {}. Reshape one, for instance targets.reshape(-1, 1): "
+SHAPES += "broadcasting would compare every prediction with every target."
+CLASSES = "{} needs {} of shape (N, C) and labels of shape (N,), got {} and {}. {}"
+REDUCTION = "reduction must be one of ('mean', 'sum', 'none'), got {!r}."
+ACCURACY = "accuracy needs scores (N, C > 1) or classes (N,), and targets (N,), got {} and {}. "
+ACCURACY += "Turn one-hot targets into classes by .argmax(1), binary scores (N, 1) by (scores > 0).reshape(-1)."
+FOUND = "; a Module finds layers, and tensors with requires_grad=True, in its attributes."
+NO_BATCH = "a data loader must yield at least one batch, got none. An iterator can be used once only: pass a DataLoader."
+
+MESSAGES = [
+    # effects
+    (lambda: effects.set_seed(-1), ValueError, "a seed must be in [0, 2**32), got -1."),
+    (lambda: effects.set_seed(2**32), ValueError, "a seed must be in [0, 2**32), got 4294967296."),
+    # functional
+    (
+        lambda: functional.embedding([0, 3], parameter(3, 2)),
+        ValueError,
+        "embedding indices must be in [0, 3), got 3.",
+    ),
+    (lambda: functional.embedding([-1], parameter(3, 2)), ValueError, "embedding indices must be in [0, 3), got -1."),
+    (
+        lambda: functional.embedding([0.5], parameter(3, 2)),
+        ValueError,
+        "embedding indices must be whole numbers, got 0.5.",
+    ),
+    (
+        lambda: functional.embedding(np.array(["a"]), parameter(3, 2)),
+        TypeError,
+        "embedding indices must be whole numbers, got dtype <U1. Pass an int array.",
+    ),
+    (
+        lambda: functional.embedding(np.array([True]), parameter(3, 2)),
+        TypeError,
+        "embedding indices must be whole numbers, got dtype bool. Pass an int array.",
+    ),
+    (
+        lambda: layers.BatchNorm(2)(np.ones((1, 2))),
+        ValueError,
+        "batch norm needs more than one value per channel in training, got input of shape (1, 2). Use a larger batch, or eval() mode.",
+    ),
+    # layers
+    (lambda: layers.Module()(1), TypeError, "a Module needs a forward() method, Module has none. Define it."),
+    (
+        lambda: layers.ReLU().load_state_dict({"a": 1}),
+        ValueError,
+        "a state dict must have this module's names and shapes: unexpected 'a'. Build the same model first.",
+    ),
+    (lambda: layers.Linear(0, 2), ValueError, "in_features of Linear must be at least 1, got 0."),
+    (lambda: layers.Linear(2, -1), ValueError, "out_features of Linear must be at least 1, got -1."),
+    (
+        lambda: layers.Linear(3, 2)(np.ones((4, 5))),
+        ValueError,
+        "Linear(3, 2) needs input of shape (..., 3), got (4, 5). Check the layer before it, or flatten the input.",
+    ),
+    (
+        lambda: layers.Linear(3, 2)(Tensor(1.0)),
+        ValueError,
+        "Linear(3, 2) needs input of shape (..., 3), got (). Check the layer before it, or flatten the input.",
+    ),
+    (lambda: layers.Dropout(1.5), ValueError, "the probability p of Dropout must be in [0, 1], got 1.5."),
+    (lambda: layers.Dropout(-0.1), ValueError, "the probability p of Dropout must be in [0, 1], got -0.1."),
+    (
+        lambda: layers.BatchNorm(3)(np.ones((4, 2))),
+        ValueError,
+        "BatchNorm(3) needs input of shape (N, 3) or (N, 3, H, W), got (4, 2). Check the layer before it.",
+    ),
+    (
+        lambda: layers.BatchNorm(3)(np.ones((4, 3, 2))),
+        ValueError,
+        "BatchNorm(3) needs input of shape (N, 3) or (N, 3, H, W), got (4, 3, 2). Check the layer before it.",
+    ),
+    (
+        lambda: layers.LayerNorm((2, 3))(np.ones((4, 3))),
+        ValueError,
+        "LayerNorm((2, 3)) needs input whose last axes have sizes (2, 3), got shape (4, 3). Check the layer before it.",
+    ),
+    # losses
+    (lambda: losses.MSELoss("average"), ValueError, REDUCTION.format("average")),
+    (lambda: losses.MSELoss(None), ValueError, REDUCTION.format(None)),
+    (lambda: losses.mse_loss([1.0], [1.0], "average"), ValueError, REDUCTION.format("average")),
+    (lambda: losses.MSELoss()(np.ones((4, 1)), np.ones(4)), ValueError, SHAPES.format((4, 1), (4,))),
+    (lambda: losses.L1Loss()(np.ones(4), np.ones((4, 1))), ValueError, SHAPES.format((4,), (4, 1))),
+    (lambda: losses.HuberLoss()(np.ones((4, 2)), np.ones((4, 1))), ValueError, SHAPES.format((4, 2), (4, 1))),
+    (lambda: losses.BCELoss()(np.ones((4, 1)), np.ones(4)), ValueError, SHAPES.format((4, 1), (4,))),
+    (lambda: losses.BCEWithLogitsLoss()(np.ones((4, 1)), np.ones(4)), ValueError, SHAPES.format((4, 1), (4,))),
+    (lambda: losses.HuberLoss(0.0), ValueError, "delta of the Huber loss must be positive, got 0.0."),
+    (lambda: losses.huber_loss([1.0], [1.0], -1.0), ValueError, "delta of the Huber loss must be positive, got -1.0."),
+    (lambda: losses.HuberLoss(np.nan), ValueError, "delta of the Huber loss must be positive, got nan."),
+    (
+        lambda: losses.CrossEntropyLoss()(np.ones((2, 3)), np.eye(3)[:2]),
+        ValueError,
+        CLASSES.format("cross-entropy", "logits", (2, 3), (2, 3), "One-hot labels become indices by .argmax(1)."),
+    ),
+    (
+        lambda: losses.CrossEntropyLoss()(np.ones((2, 3)), [[0], [1]]),
+        ValueError,
+        CLASSES.format("cross-entropy", "logits", (2, 3), (2, 1), "Give one class index per example."),
+    ),
+    (
+        lambda: losses.NLLLoss()(np.ones(3), [0, 1, 2]),
+        ValueError,
+        CLASSES.format("the NLL loss", "log-probabilities", (3,), (3,), "Give one class index per example."),
+    ),
+    (lambda: losses.CrossEntropyLoss()(np.ones((2, 3)), [0, -1]), ValueError, "labels must be in [0, 3), got -1."),
+    (lambda: losses.CrossEntropyLoss()(np.ones((2, 3)), [3, 0]), ValueError, "labels must be in [0, 3), got 3."),
+    (lambda: losses.NLLLoss()(np.ones((2, 3)), [0.0, 1.5]), ValueError, "labels must be whole numbers, got 1.5."),
+    (
+        lambda: losses.BCELoss()([0.5, 1.5], [0.0, 1.0]),
+        ValueError,
+        "binary cross-entropy needs probabilities in [0, 1], got 0.5 to 1.5. Apply a sigmoid, or use BCEWithLogitsLoss on logits.",
+    ),
+    (
+        lambda: losses.BCELoss()([np.nan], [0.0]),
+        ValueError,
+        "binary cross-entropy needs probabilities in [0, 1], got nan to nan. Apply a sigmoid, or use BCEWithLogitsLoss on logits.",
+    ),
+    (
+        lambda: losses.BCELoss()([0.5, 0.5], [0.0, -1.0]),
+        ValueError,
+        "targets of a binary loss must be in [0, 1], got -1.0 to 0.0.",
+    ),
+    (
+        lambda: losses.BCEWithLogitsLoss()([0.5, 0.5], np.array([0, 2])),
+        ValueError,
+        "targets of a binary loss must be in [0, 1], got 0 to 2.",
+    ),
+    # optimizers
+    (lambda: optimizers.SGD([]), ValueError, "SGD needs parameters, got none. Pass model.parameters()" + FOUND),
+    (lambda: optimizers.Adam(a_generator()), ValueError, "Adam needs parameters, got none. Pass model.parameters()" + FOUND),
+    (
+        lambda: optimizers.SGD([{"params": [parameter(1)], "learning_rate": 1}]),
+        ValueError,
+        "SGD has no setting ['learning_rate']. It has ['lr', 'momentum', 'nesterov', 'weight_decay'].",
+    ),
+    (
+        lambda: optimizers.SGD([np.zeros(2)]),
+        TypeError,
+        "an optimizer's parameters must be Tensors, got ndarray. Pass model.parameters().",
+    ),
+    (
+        lambda: optimizers.SGD(["weight"]),
+        TypeError,
+        "an optimizer's parameters must be Tensors, got str. Pass model.parameters().",
+    ),
+    (
+        lambda: optimizers.SGD([parameter(2, 3) * 2]),
+        ValueError,
+        "an optimizer's parameters must be leaves, got the result of an operation, shape (2, 3).",
+    ),
+    (
+        lambda: optimizers.SGD([TWICE, TWICE]),
+        ValueError,
+        "a parameter must be listed once, one of shape (2, 3) is listed twice; it would be updated twice.",
+    ),
+    (
+        lambda: optimizers.SGD([{"params": [TWICE]}, {"params": [TWICE]}]),
+        ValueError,
+        "a parameter must be listed once, one of shape (2, 3) is listed twice; it would be updated twice.",
+    ),
+    (lambda: sgd(lr=-0.1), ValueError, "lr of SGD must not be negative, got -0.1."),
+    (lambda: sgd(lr=np.nan), ValueError, "lr of SGD must not be negative, got nan."),
+    (lambda: sgd(weight_decay=-1), ValueError, "weight_decay of SGD must not be negative, got -1."),
+    (lambda: setattr(sgd(), "lr", -2.0), ValueError, "lr of SGD must not be negative, got -2.0."),
+    (lambda: sgd(momentum=1.0), ValueError, "momentum of SGD must be in [0, 1), got 1.0."),
+    (lambda: sgd(momentum=-0.5), ValueError, "momentum of SGD must be in [0, 1), got -0.5."),
+    (lambda: optimizers.RMSprop([parameter(1)], alpha=1), ValueError, "alpha of RMSprop must be in [0, 1), got 1."),
+    (lambda: optimizers.RMSprop([parameter(1)], eps=-1), ValueError, "eps of RMSprop must not be negative, got -1."),
+    (
+        lambda: optimizers.AdamW([parameter(1)], betas=(0.9, 1.0)),
+        ValueError,
+        "betas of AdamW must be in [0, 1), got (0.9, 1.0).",
+    ),
+    (
+        lambda: optimizers.Adam([{"params": [parameter(1)], "betas": (-0.1, 0.9)}]),
+        ValueError,
+        "betas of Adam must be in [0, 1), got (-0.1, 0.9).",
+    ),
+    (lambda: sgd(nesterov=True), ValueError, "nesterov needs momentum > 0, got 0.0."),
+    (
+        lambda: optimizers.SGD([{"params": [parameter(1)], "nesterov": True}]),
+        ValueError,
+        "nesterov needs momentum > 0, got 0.0.",
+    ),
+    (lambda: optimizers.clip_grad_norm([parameter(1)], 0.0), ValueError, "max_norm must be positive, got 0.0."),
+    (lambda: optimizers.clip_grad_norm([parameter(1)], np.nan), ValueError, "max_norm must be positive, got nan."),
+    (lambda: optimizers.clip_grad_value([parameter(1)], -1), ValueError, "clip_value must be positive, got -1."),
+    (lambda: optimizers.StepLR(sgd(), 0), ValueError, "step_size must be at least 1, got 0."),
+    (lambda: optimizers.CosineAnnealingLR(sgd(), 0), ValueError, "T_max must be at least 1, got 0."),
+    (lambda: optimizers.LinearWarmup(sgd(), 0), ValueError, "warmup_steps must be at least 1, got 0."),
+    (
+        lambda: optimizers.LinearWarmup(sgd(), 2, optimizers.StepLR(sgd(), 1)),
+        ValueError,
+        "the schedule after a warm-up must be of the same optimizer, got another. Make both with one optimizer.",
+    ),
+    # nn
+    (
+        lambda: nn.Sequential(layers.ReLU),
+        TypeError,
+        "a layer must be a Module or a function, got <class 'micrograd_plus.layers.ReLU'>. Pass an instance, such as ReLU().",
+    ),
+    (lambda: nn.Sequential(3), TypeError, "a layer must be a Module or a function, got 3. Pass an instance, such as ReLU()."),
+    (lambda: nn.train_epoch(layers.ReLU(), [], losses.MSELoss(), sgd()), ValueError, NO_BATCH),
+    (lambda: nn.evaluate(layers.ReLU(), a_generator(), losses.MSELoss()), ValueError, NO_BATCH),
+    (lambda: nn.accuracy(np.ones((3, 1)), np.ones(3)), ValueError, ACCURACY.format((3, 1), (3,))),
+    (lambda: nn.accuracy(np.ones((3, 2)), np.ones((3, 2))), ValueError, ACCURACY.format((3, 2), (3, 2))),
+    (lambda: nn.accuracy([], []), ValueError, ACCURACY.format((0,), (0,))),
+    (lambda: nn.save_model(layers.ReLU(), "model.pt"), ValueError, "a model's file must end in .npz or .safetensors, got 'model.pt'."),
+    (lambda: nn.load_model(layers.ReLU(), "model"), ValueError, "a model's file must end in .npz or .safetensors, got 'model'."),
+    # gradcheck
+    (
+        lambda: gradcheck.gradient_check(lambda t: 3.0, [1.0]),
+        TypeError,
+        "gradient_check needs a function that returns a Tensor, got float.",
+    ),
+    (
+        lambda: gradcheck.gradient_check(lambda t: t * np.inf, [1.0]),
+        ValueError,
+        "gradient_check needs finite values, the function returns inf or NaN here. Check at another point.",
+    ),
+    # utils
+    (lambda: utils.nothing, AttributeError, "module 'micrograd_plus.utils' has no attribute 'nothing'"),
+    (lambda: utils.one_hot([0, 3], 3), ValueError, "labels must be whole numbers in [0, 3), got 3."),
+    (lambda: utils.one_hot([0.5], 3), ValueError, "labels must be whole numbers in [0, 3), got 0.5."),
+    (
+        lambda: utils.train_test_split(np.ones(3), np.ones(4)),
+        ValueError,
+        "X and y must have the same number of examples, got 3 and 4.",
+    ),
+    (
+        lambda: utils.train_test_split(np.ones(3), np.ones(3), 1.0),
+        ValueError,
+        "a split needs two examples and 0 < test_size < 1, got 3 and 1.0.",
+    ),
+    (
+        lambda: utils.train_test_split([1], [1]),
+        ValueError,
+        "a split needs two examples and 0 < test_size < 1, got 1 and 0.2.",
+    ),
+    # scalar
+    (lambda: scalar.Value(2.0) ** "2", TypeError, "a Value's exponent must be a number, got str."),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "text"), MESSAGES, ids=[text[:60] for _, _, text in MESSAGES])
+def test_text_of_the_error(call, kind, text):
+    with pytest.raises(kind) as error:
+        call()
+    assert str(error.value) == text
+    assert type(error.value) is kind
+
+
+def raising_lines(module):
+    """The first and last line of every raise and require of a module, by the function or class that holds it."""
+    found = {}
+
+    def visit(node, owners):
+        for child in ast.iter_child_nodes(node):
+            named = isinstance(child, ast.FunctionDef | ast.ClassDef)
+            raises = isinstance(child, ast.Raise) and child.exc is not None
+            requires = isinstance(child, ast.Call) and ast.unparse(child.func) == "effects.require"
+            if (raises or requires) and not set(owners) & set(ELSEWHERE):
+                found[child.lineno, child.end_lineno] = ".".join(owners)
+            visit(child, (*owners, child.name) if named else owners)
+
+    visit(ast.parse(inspect.getsource(module)), ())
+    return found
+
+
+def test_every_error_has_an_entry():
+    reached = set()
+    for call, _, _ in MESSAGES:
+        try:
+            call()
+        except Exception as error:
+            reached |= {(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)}
+    missing = [
+        f"{module.__name__}.{owner}, line {first}"
+        for module in MODULES
+        for (first, last), owner in raising_lines(module).items()
+        if not any((module.__file__, line) in reached for line in range(first, last + 1))
+    ]
+    assert not missing, f"no entry reaches: {missing}"
