@@ -311,6 +311,8 @@ def _gradients(params: Iterable[Tensor]) -> list[np.ndarray]:
 
 def _listed(params: Any) -> list[Any]:
     """Parameters, or groups of them, as a list; one alone may be given without."""
+    if not isinstance(params, (Tensor, dict, Iterable)):
+        raise TypeError(f"parameters must be Tensors in a list, got {type(params).__name__}. Call model.parameters().")
     return [params] if isinstance(params, (Tensor, dict)) else list(params)
 
 

@@ -523,7 +523,7 @@ class Tensor:
         if self._requires_grad:
             raise RuntimeError(
                 "a tensor that requires a gradient can't silently become an array: the graph would be cut there. "
-                "Use .detach() (or .numpy(), .data) if that is meant."
+                "Use .detach() (or .numpy(), .data) if that is meant; stack() and concatenate() join tensors."
             )
         return np.array(self._data, dtype, copy=copy)
 
@@ -599,6 +599,9 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Tensor:
     try:
         value, pullbacks = rule(*arrays, **options)
         if value.__class__ is tuple:
+            if any(np.asarray(part).dtype != array.dtype for part in value):
+                inputs, arrays, _ = _harmonised(inputs, arrays, pullbacks)
+                value, pullbacks = rule(*arrays, **options)
             return _record_parts(rule, inputs, options, value, pullbacks, required and _state.recording)  # type: ignore[return-value]
         if value.__class__ is not _ndarray:
             value = np.asarray(value)
@@ -699,7 +702,7 @@ def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = No
                 f"gradients() needs inputs that require gradients, input {i} doesn't: {x!r}. "
                 "Set requires_grad=True before computing the output."
             )
-    seed = _seed(output, gradient)
+    seed = _seed(output, gradient, replay=create_graph)
     found: dict[Edge, Any] = {}
     if output._requires_grad:
         before, _state.recording = _state.recording, create_graph
@@ -808,15 +811,15 @@ def _unbroadcast(g: Any, edge: Any, node: Node) -> Any:
     return g if g.dtype is edge.dtype else g.astype(edge.dtype)
 
 
-def _seed(output: Tensor, gradient: Any) -> Any:
-    """The cotangent that a walk starts with."""
+def _seed(output: Tensor, gradient: Any, replay: bool = False) -> Any:
+    """The cotangent that a walk starts with: an array, but in replay a Tensor where one is given, to be differentiated too."""
     if gradient is None:
         if output.size != 1:
             raise RuntimeError(
                 f"backward() needs a scalar, got shape {output.shape}. Reduce it first with .mean() or .sum(), or pass gradient=."
             )
         return np.ones(output.shape, output.dtype)
-    seed = gradient if isinstance(gradient, Tensor) else np.asarray(gradient, output.dtype)
+    seed = gradient if replay and isinstance(gradient, Tensor) else np.asarray(_raw(gradient), output.dtype)
     if seed.shape != output.shape:
         raise ValueError(f"gradient= must have the output's shape {output.shape}, got {seed.shape}.")
     return seed

@@ -230,6 +230,12 @@ def test_groups_have_settings_of_their_own():
     assert optimizer.param_groups[0]["params"] == [first]
 
 
+@pytest.mark.parametrize("params", [len, 3])
+def test_parameters_must_be_listed(params):
+    with pytest.raises(TypeError, match=r"parameters must be Tensors in a list, got \w+\. Call model\.parameters\(\)\."):
+        optimizers.SGD(params)
+
+
 def test_a_group_may_hold_one_tensor_and_the_parameters_may_be_any_iterable():
     p, q = parameter(), parameter()
     assert optimizers.SGD([{"params": p}]).param_groups[0]["params"] == [p]
