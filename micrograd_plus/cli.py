@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from . import __version__
 from .training import Configuration, evaluate_test, load, prepare, train
-from .training.configuration import ACTIVATIONS, DATA, DEFAULT_LR, OPTIMIZERS, SCHEDULES
+from .training.configuration import ACTIVATIONS, DATA, DEFAULT_EPOCHS, DEFAULT_LR, OPTIMIZERS, SCHEDULES
 from .training.extras import require_extra
 
 PROGRAM = "micrograd-plus"
@@ -95,7 +95,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--schedule", choices=SCHEDULES, default=default.schedule, help="of the learning rate over the training")
     training.add_argument("--warmup", metavar="EPOCHS", type=int, default=default.warmup, help="of linearly rising learning rate at first")
     training.add_argument("--batch-size", metavar="N", type=int, default=default.batch_size, help="images per step")
-    training.add_argument("--epochs", metavar="N", type=int, default=default.epochs, help="passes over the training images")
+    epochs = ", ".join(f"{epochs} for {name}" for name, epochs in DEFAULT_EPOCHS.items())
+    training.add_argument(
+        "--epochs", metavar="N", type=int, default=argparse.SUPPRESS, help=f"passes over the training images (default: {epochs})"
+    )
+    training.add_argument("--threads", metavar="N", type=int, default=default.threads, help="of BLAS; more than one pays for wide layers")
     training.add_argument("--seed", metavar="N", type=int, default=default.seed, help="the same seed gives the same weights")
     training.add_argument("--out", metavar="RUN", type=Path, help="the run folder, new or empty (default: runs/DATA-DATE-TIME)")
 
@@ -112,10 +116,11 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> None:
     values = {field.name: getattr(options, field.name) for field in fields(Configuration) if hasattr(options, field.name)}
     values.setdefault("lr", DEFAULT_LR[options.optimizer])
+    values.setdefault("epochs", DEFAULT_EPOCHS[options.data])
     if options.data_dir is not None:
         values["data_dir"] = str(Path(options.data_dir).absolute())  # `predict` may be run from elsewhere
     configuration = Configuration(**values)
-    require_extra("train", "rich", "matplotlib", "safetensors")
+    require_extra("train", "rich", "matplotlib", "safetensors", "threadpoolctl")
     from rich.console import Console
 
     from .training import display

@@ -1,6 +1,9 @@
 import os
 from pathlib import Path
 
+# Before NumPy is imported: when several test processes spin BLAS threads on few cores, each is many times slower.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 

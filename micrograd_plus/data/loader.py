@@ -45,9 +45,10 @@ class DataLoader:
             raise ValueError(f"DataLoader needs one target per example, got {len(self.X)} examples in X and {len(self.y)} targets in y.")
         if len(self.X) == 0:
             raise ValueError("DataLoader needs at least one example, got none.")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {batch_size!r}.")
-        self.batch_size = int(batch_size)
+        size: Any = batch_size
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"batch_size must be an int of at least 1, got {batch_size!r}.")
+        self.batch_size = int(size)
         self.shuffle = shuffle
         self.generator = generator
 

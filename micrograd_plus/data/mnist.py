@@ -57,7 +57,7 @@ def _read_pair(folder: Path, split: str) -> tuple[NDArray[np.float32], NDArray[n
         raise ValueError(f"one label per image is needed; {str(folder)!r} has {len(images):,} {split} images and {len(labels):,} labels.")
     if labels.max() > 9:
         raise ValueError(f"{str(labels_path)!r} must hold labels from 0 to 9, got {labels.max()} at index {labels.argmax()}.")
-    return images.astype(np.float32) / 255, labels.astype(np.int64)
+    return images.astype(np.float32) / np.float32(255), labels.astype(np.int64)
 
 
 def _read_named(folder: Path, name: str) -> tuple[Path, NDArray[Any]]:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from micrograd_plus.utils import DataLoader as DataLoaderOfUtils
 
 from micrograd_plus import Tensor, set_seed
 from micrograd_plus.data import DataLoader
+from micrograd_plus.utils import DataLoader as DataLoaderOfUtils
 
 
 def epoch(loader):
@@ -74,7 +74,7 @@ def test_a_batch_is_a_copy():
         ((np.zeros((3, 2)), np.zeros(4)), "one target per example, got 3 examples in X and 4 targets in y"),
         ((np.zeros((0, 2)), np.zeros(0)), "at least one example, got none"),
         ((np.zeros(3), np.float64(1)), "y must have a first axis of examples, got a single float64 number"),
-        ((np.zeros(3), np.zeros(3), 0), "batch_size must be a whole number of at least 1, got 0"),
+        ((np.zeros(3), np.zeros(3), 0), "batch_size must be an int of at least 1, got 0"),
         ((np.zeros(3), np.zeros(3), -5), "got -5"),
         ((np.zeros(3), np.zeros(3), 2.5), "got 2.5"),
         ((np.zeros(3), np.zeros(3), True), "got True"),

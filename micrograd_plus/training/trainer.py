@@ -1,0 +1,148 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data import DataLoader
+from ..layers import Module
+from ..nn import accuracy, evaluate
+from ..optimizers import Optimizer, Schedule
+from ..tensor import Tensor
+
+
+@dataclass(frozen=True)
+class BatchMetrics:
+    """Where an epoch stands after a batch.
+
+    Attributes:
+        epoch: from 1.
+        batch: from 1.
+        loss: the mean over the examples of this epoch so far.
+        accuracy: likewise, in [0, 1].
+    """
+
+    epoch: int
+    batch: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """What an epoch came to.
+
+    Attributes:
+        epoch: from 1.
+        loss: the mean over the training examples, each taken before the step that its batch led to, in training mode.
+        accuracy: likewise, in [0, 1].
+        validation_loss: the mean over the validation examples after the epoch, in eval mode.
+        validation_accuracy: likewise, in [0, 1].
+        lr: the learning rate of the epoch's last step.
+        seconds: the time it took.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    lr: float
+    seconds: float
+
+
+class Callback:
+    """Told by a `Trainer` how training goes. Every method may be left as it is, doing nothing."""
+
+    def training_started(self, epochs: int, batches: int) -> None:
+        """Called once, with the number of epochs to come and of batches in each."""
+
+    def batch_finished(self, metrics: BatchMetrics) -> None:
+        """Called after each step."""
+
+    def epoch_finished(self, metrics: EpochMetrics) -> None:
+        """Called after each epoch and its validation."""
+
+
+class Trainer:
+    """Fit a classifier to labelled examples.
+
+    Args:
+        model: maps inputs (N, ...) to logits (N, C).
+        loss_fn: maps logits (N, C) and labels (N,) to their mean loss.
+        optimizer: steps the model's parameters.
+        schedule: sets the learning rate after each step, not after each epoch; None keeps it.
+        callbacks: told of each batch and epoch, in this order.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss_fn: Callable[..., Tensor],
+        optimizer: Optimizer,
+        schedule: Schedule | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.model = model
+        self.loss_fn = loss_fn
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.callbacks = callbacks
+
+    def fit(self, training: DataLoader, validation: DataLoader, epochs: int) -> list[EpochMetrics]:
+        """Train for `epochs` passes over `training`; leaves the model in eval mode.
+
+        Raises:
+            FloatingPointError: the loss became infinite or NaN.
+        """
+        for callback in self.callbacks:
+            callback.training_started(epochs, len(training))
+        # Overflow on the way to a loss that isn't finite is reported once, by that loss.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return [self._run_epoch(epoch, training, validation) for epoch in range(1, epochs + 1)]
+
+    def _run_epoch(self, epoch: int, training: DataLoader, validation: DataLoader) -> EpochMetrics:
+        started = time.perf_counter()
+        self.model.train()
+        total_loss = total_accuracy = 0.0
+        examples = 0
+        lr = self.optimizer.lr
+        for batch, (inputs, labels) in enumerate(training, start=1):
+            lr = self.optimizer.lr
+            logits = self.model(Tensor(inputs))
+            loss = self.loss_fn(logits, labels)
+            self._require_finite(loss.item(), f"in epoch {epoch}, batch {batch}")
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            if self.schedule is not None:
+                self.schedule.step()
+            total_loss += loss.item() * len(labels)
+            total_accuracy += accuracy(logits, labels) * len(labels)
+            examples += len(labels)
+            for callback in self.callbacks:
+                callback.batch_finished(BatchMetrics(epoch, batch, total_loss / examples, total_accuracy / examples))
+        self.model.eval()
+        validation_loss, measures = evaluate(self.model, validation, self.loss_fn, metrics={"accuracy": accuracy})
+        self._require_finite(validation_loss, f"on the validation examples after epoch {epoch}")
+        metrics = EpochMetrics(
+            epoch=epoch,
+            loss=total_loss / examples,
+            accuracy=total_accuracy / examples,
+            validation_loss=validation_loss,
+            validation_accuracy=measures["accuracy"],
+            lr=lr,
+            seconds=time.perf_counter() - started,
+        )
+        for callback in self.callbacks:
+            callback.epoch_finished(metrics)
+        return metrics
+
+    def _require_finite(self, loss: float, where: str) -> None:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss must stay finite; it became {loss} {where}. Lower the learning rate, now {self.optimizer.lr:g}, or warm it up."
+            )
