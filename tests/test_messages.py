@@ -245,6 +245,16 @@ MESSAGES = [
         ValueError,
         "the schedule after a warm-up must be of the same optimizer, got another. Make both with one optimizer.",
     ),
+    (
+        lambda: optimizers.SGD(3),
+        TypeError,
+        "parameters must be Tensors in a list, got int. Call model.parameters().",
+    ),
+    (
+        lambda: optimizers.clip_grad_norm(layers.ReLU().parameters, 1.0),
+        TypeError,
+        "parameters must be Tensors in a list, got method. Call model.parameters().",
+    ),
     # nn
     (
         lambda: nn.Sequential(layers.ReLU),
