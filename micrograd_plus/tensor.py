@@ -83,7 +83,7 @@ class Node:
                 "backward() needs the whole graph, but an earlier backward() through it has freed a part. "
                 "Compute the loss anew, or call the earlier one as backward(retain_graph=True)."
             )
-        return self.inputs if self.rule in LINEAR else [_edge(x) for x in self.inputs]
+        return self.inputs if self.rule in LINEAR else _edges(self.inputs)
 
 
 class Part:
@@ -100,10 +100,8 @@ class Part:
         return (self.whole,)
 
 
-def _edge(x: Any) -> "Edge | None":
-    if not isinstance(x, Tensor) or not x._requires_grad:
-        return None
-    return x._node or x
+def _edges(inputs: Sequence[Any]) -> "list[Edge | None]":
+    return [x._node or x if isinstance(x, Tensor) and x._requires_grad else None for x in inputs]
 
 
 class Tensor:
@@ -647,7 +645,7 @@ def _result(rule: Rule, inputs: Any, options: dict[str, Any], value: np.ndarray,
         out._node = node = Node()
         node.rule = rule
         if rule in LINEAR:
-            inputs = [x._node or x if isinstance(x, Tensor) and x._requires_grad else None for x in inputs]
+            inputs = _edges(inputs)
         node.inputs = inputs
         node.options = options
         node.pullbacks = pullbacks
@@ -667,7 +665,7 @@ def _record_parts(rule: Rule, inputs: Any, options: Any, values: Any, pullbacks:
     if record:
         whole = Node()
         whole.rule, whole.options, whole.pullbacks, whole.order = rule, options, pullbacks, next(_creation)
-        whole.inputs = [_edge(x) for x in inputs] if rule in LINEAR else inputs
+        whole.inputs = _edges(inputs) if rule in LINEAR else inputs
         whole.output = lambda: None
         whole.shape, whole.dtype = [out.shape for out in outputs], [out.dtype for out in outputs]
         for index, out in enumerate(outputs):
