@@ -245,7 +245,7 @@ class Tensor:
 
     def detach(self) -> "Tensor":
         """The same array as a leaf that requires no gradient. Writes into one are seen in the other."""
-        return from_numpy(self._data)
+        return _wrap(self._data)
 
     def clone(self) -> "Tensor":
         """A copy of the values, recorded: gradients flow through it."""
