@@ -130,9 +130,7 @@ def test_default_training_reaches_97_percent_in_30_seconds(tmp_path):
 
 
 def test_mnist_10k_reaches_95_percent(shared_data, tmp_path):
-    code, out, err = run(
-        "train", "--data", "mnist", "--data-dir", shared_data, "--epochs", "4", "--batch-size", "64", "--out", tmp_path / "run"
-    )
+    code, out, err = run("train", "--data", "mnist", "--data-dir", shared_data, "--batch-size", "64", "--out", tmp_path / "run")
     assert (code, err) == (0, "")
     assert out.startswith("mnist: 9,000 images to train on, 1,000 to test on; network 784-")
     assert json.loads((tmp_path / "run" / "results.json").read_text())["test_accuracy"] > 0.95

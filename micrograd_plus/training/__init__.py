@@ -3,7 +3,7 @@
 >>> from micrograd_plus.training import Configuration, prepare
 >>> run = prepare(Configuration(data="digits", hidden=(32,), dropout=0.0))
 >>> len(run.model)
-5
+4
 """
 
 from .configuration import Configuration

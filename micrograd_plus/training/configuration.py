@@ -12,7 +12,6 @@ from .. import layers, optimizers
 from ..data import ImageDataset, load_digits, load_mnist
 from ..layers import Module, Parameter
 from ..nn import Sequential
-from .standardize import Standardize
 
 ACTIVATIONS: dict[str, type[Module]] = {
     "relu": layers.ReLU,
@@ -140,10 +139,10 @@ class Configuration:
         return load_mnist(self.data_dir)
 
     def build_model(self, dataset: ImageDataset) -> Sequential:
-        """A multilayer perceptron from images to one logit per class, (N, H, W) -> (N, C); its first layer standardizes the pixels."""
+        """A multilayer perceptron from images to one logit per class: (N, H, W) -> (N, C)."""
         height, width = dataset.image_shape
         sizes = (height * width, *self.hidden)
-        model = Sequential(Standardize(dataset.train_images), layers.Flatten())
+        model = Sequential(layers.Flatten())
         for in_features, out_features in pairwise(sizes):
             model.add(layers.Linear(in_features, out_features))
             model.add(ACTIVATIONS[self.activation]())
