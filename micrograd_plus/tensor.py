@@ -900,7 +900,7 @@ def _name(rule: Rule) -> str:
 def _explained(error: Exception, rule: Rule, arrays: list[Any]) -> Exception:
     """The error that a rule raised, told in terms of the operation: what must hold, what was given, what to do."""
     shapes = [np.shape(x) for x in arrays]
-    given = " and ".join(map(str, shapes))
+    given = " and ".join(map(str, shapes)) or "none"
     if rule in (rules.matmul, rules.affine):
         text = (
             "the last axis of the left operand must be as long as the second to last of the right, or its only one; "
