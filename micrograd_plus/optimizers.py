@@ -92,10 +92,9 @@ class Optimizer(ABC):
             for p in group["params"]:
                 if p._grad is None or not p._requires_grad:
                     continue
-                state = self.state.setdefault(p, {"step": 0})
-                for name in moments:
-                    if name not in state:
-                        state[name] = np.zeros_like(p._data)
+                state = self.state.get(p) or self.state.setdefault(p, {"step": 0})
+                if len(state) <= len(moments):
+                    state.update({name: np.zeros_like(p._data) for name in moments if name not in state})
                 t = effects.scalar(state, "step") + 1
                 effects.assign(state, t, "step")
                 if t not in updates:  # parameters that were all updated equally often share it

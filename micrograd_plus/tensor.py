@@ -541,7 +541,7 @@ class Tensor:
             if rule is None:
                 return function(*[_raw(x) for x in args], **kwargs)
             return apply(rule, *args, **kwargs)
-        name = f"np.{function.__name__}"
+        name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
         if function in _CONSTANT_FUNCTIONS:
             return function(*[_raw(x) for x in args], **kwargs)
         if function not in _FUNCTIONS:

@@ -9,6 +9,8 @@ import numpy as np
 from .primitives import constant
 from .rule import Array, Pulled, linear
 
+SMALL = 4096  # elements up to which a product with ones is cheaper than np.broadcast_to, which takes 5 µs for any
+
 Axis = int | tuple[int, ...] | None
 
 
@@ -20,11 +22,19 @@ def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     return tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
+def _spread(g: Array, shape: tuple[int, ...], axis: Axis) -> Array:
+    """A reduction's cotangent, the same for all elements that were reduced, in the shape that they had."""
+    g = g.reshape(_kept(shape, axis))
+    if math.prod(shape) <= SMALL:
+        return g * np.ones(shape, g.dtype)
+    return np.broadcast_to(g, shape)
+
+
 @linear
 def sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
     """Sum over `axis`."""
     shape = x.shape
-    return x.sum(axis=axis, keepdims=keepdims), (lambda g: np.broadcast_to(g.reshape(_kept(shape, axis)), shape),)
+    return x.sum(axis=axis, keepdims=keepdims), (lambda g: _spread(g, shape, axis),)
 
 
 @linear
@@ -32,7 +42,7 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
     """Mean over `axis`; NaN over no elements."""
     shape, total = x.shape, x.sum(axis=axis, keepdims=keepdims)
     share = 1 / (x.size // total.size) if x.size else math.nan
-    return total * share, (lambda g: np.broadcast_to((g * share).reshape(_kept(shape, axis)), shape),)
+    return total * share, (lambda g: _spread(g * share, shape, axis),)
 
 
 def _extremum(reduce: Callable[..., Any], x: Array, axis: Axis, keepdims: bool) -> Pulled:
