@@ -73,6 +73,11 @@ def test_dropout_of_everything_is_zero_with_a_zero_gradient():
     np.testing.assert_array_equal([y.data, x.grad], np.zeros((2, 2)))
 
 
+def test_dropout_keeps_an_element_whose_number_is_p():
+    p = float(np.random.default_rng(5).random(1, np.float32)[0])
+    assert functional.dropout(Tensor([1.0]), p, generator=np.random.default_rng(5)).data == np.float32(1 / (1 - p))
+
+
 def test_dropout_draws_from_the_generator_it_is_given():
     x = Tensor(np.ones(64))
     first, second = (functional.dropout(x, 0.5, generator=np.random.default_rng(5)).data for _ in range(2))

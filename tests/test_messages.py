@@ -137,7 +137,7 @@ MESSAGES = [
     (lambda: losses.BCELoss()(np.ones((4, 1)), np.ones(4)), ValueError, SHAPES.format((4, 1), (4,))),
     (lambda: losses.BCEWithLogitsLoss()(np.ones((4, 1)), np.ones(4)), ValueError, SHAPES.format((4, 1), (4,))),
     (lambda: losses.HuberLoss(0.0), ValueError, "delta of the Huber loss must be positive, got 0.0."),
-    (lambda: losses.huber_loss([1.0], [1.0], -1.0), ValueError, "delta of the Huber loss must be positive, got -1.0."),
+    (lambda: losses.huber_loss([1.0], [1.0], 0), ValueError, "delta of the Huber loss must be positive, got 0."),
     (lambda: losses.HuberLoss(np.nan), ValueError, "delta of the Huber loss must be positive, got nan."),
     (
         lambda: losses.CrossEntropyLoss()(np.ones((2, 3)), np.eye(3)[:2]),
@@ -236,7 +236,7 @@ MESSAGES = [
     ),
     (lambda: optimizers.clip_grad_norm([parameter(1)], 0.0), ValueError, "max_norm must be positive, got 0.0."),
     (lambda: optimizers.clip_grad_norm([parameter(1)], np.nan), ValueError, "max_norm must be positive, got nan."),
-    (lambda: optimizers.clip_grad_value([parameter(1)], -1), ValueError, "clip_value must be positive, got -1."),
+    (lambda: optimizers.clip_grad_value([parameter(1)], 0), ValueError, "clip_value must be positive, got 0."),
     (lambda: optimizers.StepLR(sgd(), 0), ValueError, "step_size must be at least 1, got 0."),
     (lambda: optimizers.CosineAnnealingLR(sgd(), 0), ValueError, "T_max must be at least 1, got 0."),
     (lambda: optimizers.LinearWarmup(sgd(), 0), ValueError, "warmup_steps must be at least 1, got 0."),

@@ -381,6 +381,8 @@ SCHEDULES = {
         lambda t: 0.4 * (1 + math.cos(math.pi * t / 30)),
     ),
     "LinearWarmup": (lambda o: optimizers.LinearWarmup(o, 5), lambda t: 0.8 * min((t + 1) / 5, 1)),
+    "CosineAnnealingLR, of one step": (lambda o: optimizers.CosineAnnealingLR(o, 1), lambda t: 0.0 if t else 0.8),
+    "LinearWarmup, of one step": (lambda o: optimizers.LinearWarmup(o, 1), lambda t: 0.8),
     "LinearWarmup, then StepLR": (
         lambda o: optimizers.LinearWarmup(o, 5, optimizers.StepLR(o, 3, 0.5)),
         lambda t: 0.8 * (t + 1) / 5 if t < 5 else 0.8 * 0.5 ** ((t - 5) // 3),
@@ -415,6 +417,14 @@ def test_a_schedule_starts_each_group_from_its_own_rate():
     schedule.step()
     assert [group["lr"] for group in optimizer.param_groups] == [0.4, 0.1]
     assert schedule.initial_lrs == [0.8, 0.2]
+
+
+def test_a_group_that_the_schedule_does_not_know_is_not_passed_over():
+    optimizer = sgd_at(0.8)
+    schedule = optimizers.ExponentialLR(optimizer, 0.5)
+    optimizer.param_groups.append({"params": [parameter()], "lr": 0.2})
+    with pytest.raises(ValueError):
+        schedule.step()
 
 
 def test_cosine_annealing_stays_at_its_end():

@@ -1,0 +1,208 @@
+"""Planted bugs: the tests of functional, init, losses, optimizers and scalar must see every one of them.
+
+Each mutant is the source of a module with one operator, constant, comparison, condition or write changed, loaded as a module
+of its own. The tests of that module run on it, in this process, with the mutant in the place of the module. None may survive,
+but for those listed as equivalent, with the reason.
+"""
+
+import ast
+import collections
+import copy
+import functools
+import inspect
+import itertools
+import re
+import types
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import micrograd_plus
+from micrograd_plus import functional, init, layers, losses, optimizers, scalar
+
+TESTS = Path(__file__).parent
+
+# module: the files of its tests
+SUITES = {
+    functional: ["test_functional", "test_messages"],
+    init: ["test_init"],
+    losses: ["test_losses", "test_messages"],
+    optimizers: ["test_optimizers", "test_messages"],
+    layers: ["test_layers", "test_messages"],
+    scalar: ["test_scalar"],
+}
+# Other tests see the same bugs.
+SLOW = {
+    "test_a_chain_of_100_000_values",
+    "test_micrograd_s_demo_runs_and_learns",
+    "test_a_large_parameter_is_updated_like_a_small_one",
+}
+BESIDE = {"test_every_error_has_an_entry", "test_the_engine_is_about_a_hundred_lines_of_code"}  # they read the source on disk
+
+# (module, line of source, change): why no test can see it
+EQUIVALENT = {
+    ("functional", "if p < 1 else 0.0", "constant .*"): "at p = 1 nothing is kept, and the factor multiplies zeros",
+    ("functional", "channels = (-1, *", "constant .*"): "NumPy reads any negative size as the unknown one",
+    ("functional", "count = x.size // x.shape[1]", "FloorDiv for Div"): "the division leaves no remainder",
+    ("losses", "scores.ndim != 2 or shape != scores.shape[:1]", "constant negated"): "of two axes, the first is all but the last",
+    ("losses", "F.whole_numbers(labels, scores.shape[1]", "constant negated"): "of two axes, the second is the last",
+    ("scalar", "zip(value._prev, value._pullback(value.grad), strict=True)", "constant flipped"): "as many gradients as operands, always",
+}
+
+SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.Pow: ast.Mult, ast.FloorDiv: ast.Div}
+BOUNDS = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
+BOUNDS |= {ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is}
+
+
+def changes(node):
+    """(what, function that makes the changed node) of every bug that can be planted at a node."""
+    if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
+        yield f"{type(node.op).__name__} for {SWAPS[type(node.op)].__name__}", lambda n: ast.BinOp(n.left, SWAPS[type(n.op)](), n.right)
+        yield "right operand dropped", lambda n: n.left
+        yield "left operand dropped", lambda n: n.right
+    elif isinstance(node, ast.AugAssign) and type(node.op) in SWAPS:
+        yield "operator swapped", lambda n: ast.AugAssign(n.target, SWAPS[type(n.op)](), n.value)
+        yield "= for accumulation", lambda n: ast.Assign([n.target], n.value)
+        yield "write dropped", lambda n: ast.Pass()
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
+        yield f"{type(node.op).__name__} dropped", lambda n: n.operand
+    elif isinstance(node, ast.Compare):
+        for i, op in enumerate(node.ops):
+            if type(op) in BOUNDS:
+                yield (
+                    f"{type(op).__name__} for {BOUNDS[type(op)].__name__}",
+                    lambda n, i=i: ast.Compare(n.left, [BOUNDS[type(o)]() if k == i else o for k, o in enumerate(n.ops)], n.comparators),
+                )
+        if len(node.ops) == 1:
+            yield "negated", lambda n: ast.UnaryOp(ast.Not(), n)
+    elif isinstance(node, ast.BoolOp):
+        yield "and for or", lambda n: ast.BoolOp(ast.Or() if isinstance(n.op, ast.And) else ast.And(), n.values)
+    elif isinstance(node, ast.IfExp):
+        yield "branches swapped", lambda n: ast.IfExp(n.test, n.orelse, n.body)
+    elif isinstance(node, ast.If):
+        yield "condition negated", lambda n: ast.If(ast.UnaryOp(ast.Not(), n.test), n.body, n.orelse)
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield "constant + 1", lambda n: ast.Constant(n.value + 1)
+        if node.value:
+            yield "constant negated", lambda n: ast.UnaryOp(ast.USub(), n)
+    elif isinstance(node, ast.Constant) and type(node.value) is bool:
+        yield "constant flipped", lambda n: ast.Constant(not n.value)
+    elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and "assign" in ast.unparse(node.value.func):
+        yield "write dropped", lambda n: ast.Pass()
+
+
+def planted(module):
+    """(line, what, code) of every mutant of a module."""
+    source = inspect.getsource(module)
+    tree = ast.parse(source)
+    lines = source.splitlines()
+
+    def sites(node, path):
+        for field, value in ast.iter_fields(node):
+            if field in ("annotation", "returns"):
+                continue
+            for i, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+                if isinstance(child, ast.AST):
+                    for what, change in changes(child):
+                        yield (*path, (field, i)), what, change
+                    yield from sites(child, (*path, (field, i)))
+
+    for path, what, change in sites(tree, ()):
+        mutant = copy.deepcopy(tree)
+        parent = mutant
+        for field, i in path[:-1]:
+            parent = getattr(parent, field) if i is None else getattr(parent, field)[i]
+        field, i = path[-1]
+        node = getattr(parent, field) if i is None else getattr(parent, field)[i]
+        changed = ast.copy_location(change(node), node)
+        if i is None:
+            setattr(parent, field, changed)
+        else:
+            getattr(parent, field)[i] = changed
+        yield lines[node.lineno - 1].strip(), what, compile(ast.fix_missing_locations(mutant), module.__file__, "exec")
+
+
+def loaded(module, code):
+    """The mutant as a module that is registered nowhere."""
+    mutant = type(module)(module.__name__)
+    mutant.__package__, mutant.__file__ = module.__package__, module.__file__
+    exec(code, vars(mutant))
+    return mutant
+
+
+@functools.cache
+def source_of(suite):
+    path = TESTS / f"{suite}.py"
+    return compile(path.read_text(), str(path), "exec")
+
+
+def cases(suite, name, module):
+    """(name, function, arguments) of every test of a file that needs no fixture, the file loaded with `module` under `name`."""
+    original = getattr(micrograd_plus, name)
+    tests = types.ModuleType(f"planted_{suite}")
+    setattr(micrograd_plus, name, module)  # what `from micrograd_plus import name` gives
+    try:
+        exec(source_of(suite), vars(tests))
+    finally:
+        setattr(micrograd_plus, name, original)
+    for test, function in list(vars(tests).items()):
+        if not test.startswith("test_") or test in SLOW | BESIDE:
+            continue
+        axes = []
+        for mark in getattr(function, "pytestmark", ()):
+            if mark.name == "parametrize":
+                names = [n.strip() for n in mark.args[0].split(",")] if isinstance(mark.args[0], str) else mark.args[0]
+                axes.append([dict(zip(names, values if len(names) > 1 else [values], strict=True)) for values in mark.args[1]])
+        given = {argument for axis in axes if axis for argument in axis[0]}
+        if set(inspect.signature(function).parameters) <= given:
+            for parts in itertools.product(*axes):
+                yield test, function, {argument: value for part in parts for argument, value in part.items()}
+
+
+found_by = collections.Counter()  # (suite, number of the case): those that found the most are tried first
+
+
+def first_failure(suites, name, module):
+    """The first test that fails with the module in the place of its namesake; None if all pass."""
+    with warnings.catch_warnings(), np.errstate(all="warn"):
+        warnings.simplefilter("error")
+        for suite in suites:
+            case = None
+            try:
+                found = list(cases(suite, name, module))
+                for case in sorted(range(len(found)), key=lambda case: -found_by[suite, case]):
+                    _, function, arguments = found[case]
+                    function(**arguments)
+            except (Exception, pytest.fail.Exception) as error:
+                found_by[suite, case] += 1
+                return f"{suite}: {error!r}"
+    return None
+
+
+@pytest.mark.parametrize("module", SUITES, ids=lambda module: module.__name__.split(".")[-1])
+def test_every_planted_bug_is_found(module, capsys):
+    name = module.__name__.split(".")[-1]
+    suites = SUITES[module]
+    unchanged = loaded(module, compile(inspect.getsource(module), module.__file__, "exec"))
+    assert first_failure(suites, name, unchanged) is None
+    count, survivors, excused = 0, [], set()
+    for line, what, code in planted(module):
+        try:
+            mutant = loaded(module, code)
+        except Exception:  # it does not even import
+            count += 1
+            continue
+        if first_failure(suites, name, mutant) is None:
+            reasons = [key for key in EQUIVALENT if key[0] == name and key[1] in line and re.fullmatch(key[2], what)]
+            if reasons:
+                excused.update(reasons)
+                continue
+            survivors.append(f"{line}    [{what}]")
+        count += 1
+    with capsys.disabled():
+        print(f"\n{name}: {count - len(survivors)} of {count} planted bugs found", end="")
+    assert not survivors, "survived:\n" + "\n".join(survivors)
+    stale = {key for key in EQUIVALENT if key[0] == name} - excused
+    assert not stale, f"these are found after all: {stale}"
