@@ -119,60 +119,25 @@ def test_array_functions_give_what_numpy_gives_and_differentiate(function):
     np.testing.assert_allclose(np.sum(x.grad * v), np.sum(g * (function(X + h * v) - function(X - h * v))) / (2 * h), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        np.isnan,
-        np.isinf,
-        np.isfinite,
-        np.signbit,
-        np.sign,
-        np.floor,
-        np.ceil,
-        np.trunc,
-        np.rint,
-        np.logical_not,
-        np.shape,
-        np.ndim,
-        np.size,
-        np.argmax,
-        np.argmin,
-        np.argsort,
-        np.nonzero,
-        np.count_nonzero,
-        np.any,
-        np.all,
-        np.round,
-        np.zeros_like,
-        np.ones_like,
-        np.result_type,
-    ],
-    ids=lambda function: function.__name__,
-)
+_constant = [
+    *(np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.floor, np.ceil, np.trunc, np.rint, np.logical_not),
+    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.any, np.all, np.round),
+    *(np.zeros_like, np.ones_like, np.result_type),
+]
+_comparing = [
+    *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
+    *(np.logical_and, np.logical_or, np.logical_xor, np.array_equal, np.allclose, np.isclose),
+]
+
+
+@pytest.mark.parametrize("function", _constant, ids=lambda function: function.__name__)
 def test_functions_without_a_derivative_just_compute(function):
     found, expected = function(leaf()), function(X)
     assert type(found) is type(expected)
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        np.equal,
-        np.not_equal,
-        np.less,
-        np.less_equal,
-        np.greater,
-        np.greater_equal,
-        np.logical_and,
-        np.logical_or,
-        np.logical_xor,
-        np.array_equal,
-        np.allclose,
-        np.isclose,
-    ],
-    ids=lambda function: function.__name__,
-)
+@pytest.mark.parametrize("function", _comparing, ids=lambda function: function.__name__)
 def test_comparing_functions_give_bools(function):
     for found in (function(leaf(), X), function(X, leaf()), function(leaf(), leaf())):
         assert not isinstance(found, Tensor)
