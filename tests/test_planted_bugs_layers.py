@@ -7,7 +7,6 @@ but for those listed as equivalent, with the reason.
 
 import ast
 import collections
-import copy
 import functools
 import inspect
 import itertools
@@ -99,29 +98,22 @@ def planted(module):
     tree = ast.parse(source)
     lines = source.splitlines()
 
-    def sites(node, path):
+    def sites(node):
         for field, value in ast.iter_fields(node):
             if field in ("annotation", "returns"):
                 continue
-            for i, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            for place, key in [(value, i) for i in range(len(value))] if isinstance(value, list) else [(vars(node), field)]:
+                child = place[key]
                 if isinstance(child, ast.AST):
-                    for what, change in changes(child):
-                        yield (*path, (field, i)), what, change
-                    yield from sites(child, (*path, (field, i)))
+                    yield from ((place, key, what, change) for what, change in changes(child))
+                    yield from sites(child)
 
-    for path, what, change in sites(tree, ()):
-        mutant = copy.deepcopy(tree)
-        parent = mutant
-        for field, i in path[:-1]:
-            parent = getattr(parent, field) if i is None else getattr(parent, field)[i]
-        field, i = path[-1]
-        node = getattr(parent, field) if i is None else getattr(parent, field)[i]
-        changed = ast.copy_location(change(node), node)
-        if i is None:
-            setattr(parent, field, changed)
-        else:
-            getattr(parent, field)[i] = changed
-        yield lines[node.lineno - 1].strip(), what, compile(ast.fix_missing_locations(mutant), module.__file__, "exec")
+    for place, key, what, change in list(sites(tree)):
+        node = place[key]
+        place[key] = ast.fix_missing_locations(ast.copy_location(change(node), node))
+        code = compile(tree, module.__file__, "exec")
+        place[key] = node
+        yield lines[node.lineno - 1].strip(), what, code
 
 
 def loaded(module, code):
