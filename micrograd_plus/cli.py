@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from . import __version__
 from .training import Configuration, evaluate_test, load, prepare, train
-from .training.configuration import ACTIVATIONS, DATA, DEFAULT_EPOCHS, DEFAULT_LR, OPTIMIZERS, SCHEDULES
+from .training.configuration import ACTIVATIONS, DATA, DEFAULT_LR, DEFAULTS, OPTIMIZERS, SCHEDULES
 from .training.extras import require_extra
 
 PROGRAM = "micrograd-plus"
@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        # No "(default: None)", which tells nothing.
-        return action.help if action.default is None else super()._get_help_string(action)
+        # No "(default: None)" or "(default: False)", which tell nothing.
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    default = Configuration()
+    default, suppressed = Configuration(), argparse.SUPPRESS
     parser.set_defaults(command=_train)
     parser.description = "Train a multilayer perceptron on images of handwritten digits and write a run folder."
 
@@ -82,23 +82,21 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
 
     model = parser.add_argument_group("model")
-    sizes = ",".join(str(size) for size in default.hidden)
-    model.add_argument("--hidden", metavar="SIZES", type=_sizes, default=sizes, help="units of each hidden layer")
+    model.add_argument(
+        "--hidden", metavar="SIZES", type=_sizes, default=suppressed, help=f"units of each hidden layer {_by_data('hidden')}"
+    )
     model.add_argument("--activation", choices=ACTIVATIONS, default=default.activation, help="after each hidden layer")
-    model.add_argument("--dropout", metavar="P", type=float, default=default.dropout, help="after each activation")
+    model.add_argument("--dropout", metavar="P", type=float, default=suppressed, help=f"after each activation {_by_data('dropout')}")
 
     training = parser.add_argument_group("training")
     training.add_argument("--optimizer", choices=OPTIMIZERS, default=default.optimizer, help="sgd has momentum 0.9")
     rates = ", ".join(f"{lr:g} for {name}" for name, lr in DEFAULT_LR.items())
-    training.add_argument("--lr", metavar="LR", type=float, default=argparse.SUPPRESS, help=f"learning rate (default: {rates})")
+    training.add_argument("--lr", metavar="LR", type=float, default=suppressed, help=f"learning rate (default: {rates})")
     training.add_argument("--weight-decay", metavar="W", type=float, default=default.weight_decay, help="L2 penalty; decoupled for adamw")
-    training.add_argument("--schedule", choices=SCHEDULES, default=default.schedule, help="of the learning rate over the training")
+    training.add_argument("--schedule", choices=SCHEDULES, default=default.schedule, help="of the learning rate")
     training.add_argument("--warmup", metavar="EPOCHS", type=int, default=default.warmup, help="of linearly rising learning rate at first")
-    training.add_argument("--batch-size", metavar="N", type=int, default=default.batch_size, help="images per step")
-    epochs = ", ".join(f"{epochs} for {name}" for name, epochs in DEFAULT_EPOCHS.items())
-    training.add_argument(
-        "--epochs", metavar="N", type=int, default=argparse.SUPPRESS, help=f"passes over the training images (default: {epochs})"
-    )
+    training.add_argument("--batch-size", metavar="N", type=int, default=suppressed, help=f"images per step {_by_data('batch_size')}")
+    training.add_argument("--epochs", metavar="N", type=int, default=suppressed, help=f"passes over the images {_by_data('epochs')}")
     training.add_argument("--threads", metavar="N", type=int, default=default.threads, help="of BLAS; more than one pays for wide layers")
     training.add_argument("--seed", metavar="N", type=int, default=default.seed, help="the same seed gives the same weights")
     training.add_argument("--out", metavar="RUN", type=Path, help="the run folder, new or empty (default: runs/DATA-DATE-TIME)")
@@ -114,9 +112,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    values = {field.name: getattr(options, field.name) for field in fields(Configuration) if hasattr(options, field.name)}
+    values = dict(DEFAULTS[options.data])
+    values |= {field.name: getattr(options, field.name) for field in fields(Configuration) if hasattr(options, field.name)}
     values.setdefault("lr", DEFAULT_LR[options.optimizer])
-    values.setdefault("epochs", DEFAULT_EPOCHS[options.data])
     if options.data_dir is not None:
         values["data_dir"] = str(Path(options.data_dir).absolute())  # `predict` may be run from elsewhere
     configuration = Configuration(**values)
@@ -144,6 +142,12 @@ def _predict(options: argparse.Namespace) -> None:
     test = evaluate_test(run)
     indices = test.mistakes if options.mistakes else range(len(test.labels))
     display.show_predictions(Console(), run, test, indices[: options.count])
+
+
+def _by_data(option: str) -> str:
+    values = {data: defaults[option] for data, defaults in DEFAULTS.items()}
+    texts = {data: ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}" for data, value in values.items()}
+    return f"(default: {', '.join(f'{text} for {data}' for data, text in texts.items())})"
 
 
 def _sizes(text: str) -> tuple[int, ...]:

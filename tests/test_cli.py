@@ -17,7 +17,7 @@ import pytest
 
 from micrograd_plus.cli import main
 
-QUICK = ["train", "--hidden", "16", "--epochs", "2", "--batch-size", "128"]
+QUICK = ["train", "--hidden", "16", "--dropout", "0", "--epochs", "2", "--batch-size", "128"]
 FILES = ["config.json", "confusion.png", "curves.png", "metrics.jsonl", "model.safetensors", "results.json"]
 
 
@@ -130,7 +130,7 @@ def test_default_training_reaches_97_percent_in_30_seconds(tmp_path):
 
 
 def test_mnist_10k_reaches_95_percent(shared_data, tmp_path):
-    code, out, err = run("train", "--data", "mnist", "--data-dir", shared_data, "--batch-size", "64", "--out", tmp_path / "run")
+    code, out, err = run("train", "--data", "mnist", "--data-dir", shared_data, "--out", tmp_path / "run")
     assert (code, err) == (0, "")
     assert out.startswith("mnist: 9,000 images to train on, 1,000 to test on; network 784-")
     assert json.loads((tmp_path / "run" / "results.json").read_text())["test_accuracy"] > 0.95
@@ -397,6 +397,7 @@ def test_help_needs_no_extra_and_says_the_defaults():
     assert (done.returncode, done.stderr) == (0, "")
     assert "--hidden SIZES" in done.stdout
     assert "None" not in done.stdout
+    assert "512,256 for digits, 256,128 for mnist" in " ".join(done.stdout.split())
     assert "0.05 for sgd, 0.003 for adam" in " ".join(done.stdout.split())
 
 

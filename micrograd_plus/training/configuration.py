@@ -31,9 +31,13 @@ OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
     "rmsprop": optimizers.RMSprop,
 }
 DEFAULT_LR = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
-DEFAULT_EPOCHS = {"digits": 40, "mnist": 15}
 SCHEDULES = ("constant", "cosine", "step", "exponential")
 DATA = ("digits", "mnist")
+# Chosen by the accuracy on training images left out of training, and never by the test images.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "digits": {"hidden": (512, 256), "dropout": 0.4, "batch_size": 32, "epochs": 40},
+    "mnist": {"hidden": (256, 128), "dropout": 0.2, "batch_size": 64, "epochs": 15},
+}
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,9 @@ class Configuration:
 
     data: str = "digits"
     data_dir: str | None = None
-    hidden: tuple[int, ...] = (256, 128)
+    hidden: tuple[int, ...] = (512, 256)
     activation: str = "relu"
-    dropout: float = 0.2
+    dropout: float = 0.4
     optimizer: str = "adam"
     lr: float = 0.003
     weight_decay: float = 0.0

@@ -4,7 +4,7 @@ import pytest
 from micrograd_plus import Tensor
 from micrograd_plus.training import Callback, Configuration, load, prepare, train
 
-QUICK = Configuration(hidden=(16,), epochs=2, batch_size=128)
+QUICK = Configuration(hidden=(16,), dropout=0.0, epochs=2, batch_size=128)
 
 
 def test_a_run_from_python(tmp_path):
