@@ -10,11 +10,17 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 THREADS = 2
 CHECKED_STEPS = 20  # after so many steps from the same weights on the same data, the libraries must agree on the loss
+# Afterwards, while time is taken, steps are this small: at the usual rate the one batch would be learnt to the last bit, and
+# arithmetic on the denormal numbers that gradients then become is slow.
+TIMED_LR = 1e-6
+
+Workload = tuple[Callable[[], float], list[dict[str, Any]]]  # a step, which returns the loss, and its optimizer's groups
 
 # name: (layer sizes, batch size, loss)
 MODELS = {
@@ -32,8 +38,8 @@ def data(sizes: list[int], batch: int, loss: str) -> tuple[np.ndarray, np.ndarra
     return x, y, weights
 
 
-def micrograd_plus_step(sizes: list[int], batch: int, loss: str) -> Callable[[], float]:
-    """A training step in MicroGrad+, eager; it returns the loss."""
+def micrograd_plus_step(sizes: list[int], batch: int, loss: str) -> Workload:
+    """A training step in MicroGrad+, eager."""
     import micrograd_plus as mg
 
     x, y, weights = data(sizes, batch, loss)
@@ -55,10 +61,10 @@ def micrograd_plus_step(sizes: list[int], batch: int, loss: str) -> Callable[[],
         optimizer.step()
         return loss.item()
 
-    return step
+    return step, optimizer.param_groups
 
 
-def pytorch_step(sizes: list[int], batch: int, loss: str) -> Callable[[], float]:
+def pytorch_step(sizes: list[int], batch: int, loss: str) -> Workload:
     """The same step in PyTorch, eager, with its fused Adam."""
     import torch
 
@@ -83,7 +89,7 @@ def pytorch_step(sizes: list[int], batch: int, loss: str) -> Callable[[], float]
         optimizer.step()
         return loss.item()
 
-    return step
+    return step, optimizer.param_groups
 
 
 LIBRARIES = {"micrograd_plus": micrograd_plus_step, "pytorch": pytorch_step}
@@ -103,9 +109,10 @@ def timed(step: Callable[[], float], seconds: float) -> tuple[float, int]:
 def main() -> None:
     """Serve one library and one model: `workloads.py LIBRARY MODEL`."""
     library, model = sys.argv[1:]
-    step = LIBRARIES[library](*MODELS[model])
+    step, groups = LIBRARIES[library](*MODELS[model])
     losses = [step() for _ in range(CHECKED_STEPS)]
     print(json.dumps({"losses": losses}), flush=True)
+    groups[0]["lr"] = TIMED_LR
     for line in sys.stdin:
         median, steps = timed(step, float(line))
         print(json.dumps({"median": median, "steps": steps}), flush=True)
