@@ -295,6 +295,11 @@ MESSAGES = [
         "a split needs two examples and 0 < test_size < 1, got 3 and 1.0.",
     ),
     (
+        lambda: utils.train_test_split(np.ones(3), np.ones(3), 0),
+        ValueError,
+        "a split needs two examples and 0 < test_size < 1, got 3 and 0.",
+    ),
+    (
         lambda: utils.train_test_split([1], [1]),
         ValueError,
         "a split needs two examples and 0 < test_size < 1, got 1 and 0.2.",

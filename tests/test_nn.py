@@ -111,7 +111,17 @@ def test_train_epoch_with_a_progress_bar_gives_the_same(capsys):
     assert "training" in capsys.readouterr().out
 
 
-def test_a_model_learns_to_separate_two_spirals_or_so():
+def test_the_progress_bar_appears_only_when_asked_for(monkeypatch):
+    shown = []
+    monkeypatch.setattr(nn.progress, "ProgressBar", lambda iterable, description: shown.append(description) or iterable)
+    layer, batches = linear([[1.0]], [0.0]), [(np.ones((1, 1)), np.ones((1, 1)))]
+    nn.train_epoch(layer, batches, losses.MSELoss(), optimizers.SGD(layer.parameters()))
+    assert shown == []
+    nn.train_epoch(layer, batches, losses.MSELoss(), optimizers.SGD(layer.parameters()), True)
+    assert shown == ["training"]
+
+
+def test_a_model_learns_to_separate_two_rings():
     set_seed(0)
     angle = RNG.uniform(0, 2 * np.pi, 400)
     y = np.arange(400) % 2

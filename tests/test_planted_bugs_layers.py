@@ -1,4 +1,4 @@
-"""Planted bugs: the tests of functional, init, losses, optimizers and scalar must see every one of them.
+"""Planted bugs: the tests of the modules from functional to utils, and of scalar, must see every one of them.
 
 Each mutant is the source of a module with one operator, constant, comparison, condition or write changed, loaded as a module
 of its own. The tests of that module run on it, in this process, with the mutant in the place of the module. None may survive,
@@ -11,6 +11,7 @@ import functools
 import inspect
 import itertools
 import re
+import tempfile
 import types
 import warnings
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 import micrograd_plus
-from micrograd_plus import functional, init, layers, losses, optimizers, scalar
+from micrograd_plus import functional, gradcheck, init, layers, losses, nn, optimizers, scalar, utils
 
 TESTS = Path(__file__).parent
 
@@ -30,6 +31,9 @@ SUITES = {
     losses: ["test_losses", "test_messages"],
     optimizers: ["test_optimizers", "test_messages"],
     layers: ["test_layers", "test_messages"],
+    nn: ["test_nn", "test_messages"],
+    gradcheck: ["test_gradcheck", "test_messages"],
+    utils: ["test_utils", "test_messages"],
     scalar: ["test_scalar"],
 }
 # Other tests see the same bugs.
@@ -37,6 +41,8 @@ SLOW = {
     "test_a_chain_of_100_000_values",
     "test_micrograd_s_demo_runs_and_learns",
     "test_a_large_parameter_is_updated_like_a_small_one",
+    "test_a_full_disk_leaves_the_old_file_and_nothing_else",
+    "test_a_model_learns_to_separate_two_rings",
 }
 BESIDE = {"test_every_error_has_an_entry", "test_the_engine_is_about_a_hundred_lines_of_code"}  # they read the source on disk
 
@@ -47,6 +53,13 @@ EQUIVALENT = {
     ("functional", "count = x.size // x.shape[1]", "FloorDiv for Div"): "the division leaves no remainder",
     ("losses", "scores.ndim != 2 or shape != scores.shape[:1]", "constant negated"): "of two axes, the first is all but the last",
     ("losses", "F.whole_numbers(labels, scores.shape[1]", "constant negated"): "of two axes, the second is the last",
+    ("nn", "classes = p.argmax(1)", "constant negated"): "of two axes, the second is the last",
+    ("nn", "force_zip64=True", "constant flipped"): "it is needed for arrays of over 2 GB",
+    ("nn", "write_array(file, array, allow_pickle=False)", "constant flipped"): "a state holds no objects, and loading refuses them",
+    ("gradcheck", "eps: float = 1e-5", "constant negated"): "a central difference is the same forwards and backwards",
+    ("gradcheck", "np.random.default_rng(0)", "Mult for Div"): "another random direction",
+    ("gradcheck", "np.random.default_rng(0)", "constant .*"): "another random direction",
+    ("gradcheck", "zip(", "constant flipped"): "one of each per argument, always",
     ("scalar", "zip(value._prev, value._pullback(value.grad), strict=True)", "constant flipped"): "as many gradients as operands, always",
 }
 
@@ -146,11 +159,26 @@ def cases(suite, name, module):
         for mark in getattr(function, "pytestmark", ()):
             if mark.name == "parametrize":
                 names = [n.strip() for n in mark.args[0].split(",")] if isinstance(mark.args[0], str) else mark.args[0]
-                axes.append([dict(zip(names, values if len(names) > 1 else [values], strict=True)) for values in mark.args[1]])
+                rows = [
+                    values if isinstance(values, type(pytest.param())) else pytest.param(*as_row(values, names)) for values in mark.args[1]
+                ]
+                axes.append([dict(zip(names, row.values, strict=True)) for row in rows])
         given = {argument for axis in axes if axis for argument in axis[0]}
-        if set(inspect.signature(function).parameters) <= given:
+        fixtures = set(inspect.signature(function).parameters) - given
+        if fixtures <= {"tmp_path", "monkeypatch"}:
             for parts in itertools.product(*axes):
-                yield test, function, {argument: value for part in parts for argument, value in part.items()}
+                call = functools.partial(with_fixtures, function, fixtures) if fixtures else function
+                yield test, call, {k: v for part in parts for k, v in part.items()}
+
+
+def as_row(values, names):
+    return values if len(names) > 1 else [values]
+
+
+def with_fixtures(function, fixtures, **arguments):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as monkeypatch:
+        offered = {"tmp_path": Path(folder), "monkeypatch": monkeypatch}
+        function(**arguments, **{name: offered[name] for name in fixtures})
 
 
 found_by = collections.Counter()  # (suite, number of the case): those that found the most are tried first

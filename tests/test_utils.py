@@ -2,11 +2,12 @@
 
 import random
 import sys
+import types
 
 import numpy as np
 import pytest
 
-from micrograd_plus import DataLoader, Dropout, Embedding, Linear, Tensor, init, rand, randn, scalar, utils
+from micrograd_plus import DataLoader, Dropout, Embedding, Linear, Tensor, default_dtype, init, rand, randn, scalar, utils
 
 RNG = np.random.default_rng(6)
 
@@ -81,10 +82,10 @@ def test_normalize_columns():
 
 
 def test_normalize_only_centres_a_constant_column():
-    Z, mean, std = utils.normalize(np.float32([[1, 7], [3, 7]]))
-    np.testing.assert_array_equal(Z, [[-1, 0], [1, 0]])
-    np.testing.assert_array_equal(mean, [2, 7])
-    np.testing.assert_array_equal(std, [1, 1])
+    Z, mean, std = utils.normalize(np.float32([[1, 7, 0], [2, 7, 8]]))
+    np.testing.assert_array_equal(Z, [[-1, 0, -1], [1, 0, 1]])
+    np.testing.assert_array_equal(mean, [1.5, 7, 4])
+    np.testing.assert_array_equal(std, [0.5, 1, 4])
 
 
 @pytest.mark.parametrize("X", [[[1, 2], [3, 6]], np.uint8([[1, 2], [3, 6]]), Tensor([[1.0, 2.0], [3.0, 6.0]])])
@@ -92,6 +93,12 @@ def test_normalize_takes_integers_lists_and_tensors(X):
     Z, mean, std = utils.normalize(X)
     np.testing.assert_array_equal(Z, [[-1, -1], [1, 1]])
     np.testing.assert_array_equal([mean, std], [[2, 4], [1, 2]])
+    assert Z.dtype == mean.dtype == std.dtype == np.float32
+
+
+def test_normalize_keeps_float64_where_that_is_the_default():
+    with default_dtype(np.float64):
+        assert utils.normalize(np.ones((2, 2)))[0].dtype == np.float64
 
 
 def test_normalize_changes_nothing_of_its_input():
@@ -112,6 +119,7 @@ def test_a_split_keeps_pairs_together_and_every_example_once(test_size, count):
 
 
 def test_a_split_is_random_a_fifth_by_default_and_takes_lists_and_tensors():
+    assert [len(part) for part in utils.train_test_split([1, 2], [3, 4], 0.5)] == [1, 1, 1, 1]
     parts = utils.train_test_split(list(range(50)), Tensor(np.arange(50.0)))
     assert [len(part) for part in parts] == [40, 10, 40, 10]
     assert not np.array_equal(parts[0], np.arange(40))
@@ -123,8 +131,22 @@ def test_memory_usage_in_megabytes_and_percent():
     usage = utils.get_memory_usage()
     assert list(usage) == ["rss", "vms", "percent"]
     assert usage["rss"] == pytest.approx(psutil.Process().memory_info().rss / 1e6, rel=0.2)
-    assert usage["rss"] < usage["vms"]
-    assert 0 < usage["percent"] < 100
+    assert usage["vms"] == pytest.approx(psutil.Process().memory_info().vms / 1e6, rel=0.2)
+    assert usage["percent"] == pytest.approx(psutil.Process().memory_percent(), rel=0.2)
+
+
+def test_memory_usage_of_a_known_process(monkeypatch):
+    psutil = pytest.importorskip("psutil")
+
+    class Process:
+        def memory_info(self):
+            return types.SimpleNamespace(rss=5_000_000, vms=7_500_000)
+
+        def memory_percent(self):
+            return 12.5
+
+    monkeypatch.setattr(psutil, "Process", Process)
+    assert utils.get_memory_usage() == {"rss": 5.0, "vms": 7.5, "percent": 12.5}
 
 
 def test_memory_usage_without_psutil_names_the_extra(monkeypatch):
