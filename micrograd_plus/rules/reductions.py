@@ -48,7 +48,7 @@ def mean(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
 def _extremum(reduce: Callable[..., Any], x: Array, axis: Axis, keepdims: bool) -> Pulled:
     def pullback(g: Array) -> Array:
         winners = x == reduce(constant(x), axis=axis, keepdims=True)
-        share = winners.astype(g.dtype) / winners.sum(axis=axis, keepdims=True, dtype=g.dtype)
+        share = winners / winners.sum(axis=axis, keepdims=True, dtype=g.dtype)
         return g.reshape(_kept(x.shape, axis)) * share
 
     return reduce(x, axis=axis, keepdims=keepdims), (pullback,)

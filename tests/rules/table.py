@@ -27,15 +27,17 @@ class Kink(NamedTuple):
     inputs: tuple[Any, ...]
     options: dict[str, Any]
     gradients: tuple[Any, ...]
+    value: Any = None
+    singular: bool = False  # NumPy warns of a division by zero or the like
 
 
 def case(*inputs: Any, **options: Any) -> Case:
     return Case(tuple(np.asarray(x) if isinstance(x, list) else x for x in inputs), options)
 
 
-def at(*inputs: Any, gradients: tuple[Any, ...], **options: Any) -> Kink:
-    """At these inputs, the gradients of the sum of the values."""
-    return Kink(case(*inputs).inputs, options, gradients)
+def at(*inputs: Any, gradients: tuple[Any, ...], value: Any = None, singular: bool = False, **options: Any) -> Kink:
+    """At these inputs, the gradients of the sum of the values, and the value where it is worth a look."""
+    return Kink(case(*inputs).inputs, options, gradients, value, singular)
 
 
 _random = np.random.default_rng(20)
@@ -481,7 +483,7 @@ _below_one = 1 - 2.0**-53
 KINKS: dict[str, list[Kink]] = {
     "relu": [at([0.0, -0.0, 1e-300, -1e-300], gradients=([0, 0, 1, 0],))],
     "leaky_relu": [at([0.0, -0.0], slope=0.25, gradients=([0.25, 0.25],))],
-    "elu": [at([0.0, -0.0], alpha=0.5, gradients=([0.5, 0.5],)), at([1000.0, -1000.0], alpha=2.0, gradients=([1, 0],))],
+    "elu": [at([0.0, -0.0], alpha=0.5, gradients=([0.5, 0.5],)), at([1000.0, -1000.0], alpha=2.0, gradients=([1, 0],), value=[1000, -2])],
     "absolute": [at([0.0, -0.0, 1e-300, -1e-300], gradients=([0, 0, 1, -1],))],
     "maximum": [at([1.0, 2.0, 0.0], [1.0, 1.0, 1.0], gradients=([0.5, 1, 0], [0.5, 0, 1]))],
     "minimum": [at([1.0, 2.0, 0.0], [1.0, 1.0, 1.0], gradients=([0.5, 0, 1], [0.5, 1, 0]))],
@@ -505,19 +507,23 @@ KINKS: dict[str, list[Kink]] = {
         at([0.0, -2.0], 0, gradients=([0, 0], None)),
         at([0.0, 3.0], 1, gradients=([1, 1], None)),
         at(0, [2.0, 0.5], gradients=(None, [0, 0])),
+        at([0.0], [-1.0], gradients=([-math.inf], [-math.inf]), value=[math.inf], singular=True),
     ],
-    "softplus": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],))],
-    "sigmoid": [at([0.0, 1000.0, -1000.0], gradients=([0.25, 0, 0],))],
-    "silu": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],))],
+    "softplus": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],), value=[math.log(2), 1000, 0])],
+    "sigmoid": [at([0.0, 1000.0, -1000.0], gradients=([0.25, 0, 0],), value=[0.5, 1, 0])],
+    "silu": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],), value=[0, 1000, 0])],
     "tanh": [at([0.0, 1000.0, -1000.0], gradients=([1, 0, 0],))],
-    "gelu": [at([0.0, 40.0, -40.0], gradients=([0.5, 1, 0],))],
+    "gelu": [at([0.0, 40.0, -40.0], gradients=([0.5, 1, 0],), value=[0, 40, 0])],
     "phi": [at([0.0, 40.0, -40.0], gradients=([1 / math.sqrt(2 * math.pi), 0, 0],))],
-    "softmax": [at([1000.0, 1000.0], gradients=([0, 0],)), at([-1000.0, 1000.0], gradients=([0, 0],))],
-    "log_softmax": [at([1000.0, 1000.0], gradients=([0, 0],)), at([-1000.0, 1000.0], gradients=([1, -1],))],
-    "cross_entropy": [at([[1000.0, -1000.0], [1000.0, -1000.0]], [0, 1], gradients=([[0, 0], [1, -1]], None))],
+    "softmax": [at([1000.0, 1000.0], gradients=([0, 0],), value=[0.5, 0.5]), at([-1000.0, 1000.0], gradients=([0, 0],), value=[0, 1])],
+    "log_softmax": [
+        at([1000.0, 1000.0], gradients=([0, 0],), value=[-math.log(2)] * 2),
+        at([-1000.0, 1000.0], gradients=([1, -1],), value=[-2000, 0]),
+    ],
+    "cross_entropy": [at([[1000.0, -1000.0], [1000.0, -1000.0]], [0, 1], gradients=([[0, 0], [1, -1]], None), value=[0, 2000])],
     "binary_cross_entropy": [
-        at([0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0], gradients=([0, 0, -1e12, 1e12], [100, -100, 100, -100])),
-        at([_smallest], [1.0], gradients=([-1e12], [100])),
+        at([0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0], gradients=([0, 0, -1e12, 1e12], [100, -100, 100, -100]), value=[0, 0, 100, 100]),
+        at([_smallest], [1.0], gradients=([-1e12], [100]), value=[100]),
         at([_below_one], [1.0], gradients=([-(2.0**-53) * 1e12], [math.log(2.0**-53)])),
     ],
 }
