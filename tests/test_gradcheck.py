@@ -191,7 +191,7 @@ def test_all_gradients_of_a_model_pass_and_nothing_of_it_changes(training):
     assert [name for name, _, _ in results] == [name for name, p in model.named_parameters() if p.requires_grad]
     for name, passed, max_error in results:
         assert passed, name
-        assert max_error < 1e-5
+        assert max_error < 1e-6
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, state[name], strict=True)
     np.testing.assert_array_equal(model[0].weight.grad, grad)
@@ -200,6 +200,19 @@ def test_all_gradients_of_a_model_pass_and_nothing_of_it_changes(training):
     assert all(module.training is training for _, module in model.named_modules())
     assert model[5].generator is own
     assert Tensor([1.0]).dtype == np.float32
+
+
+def test_a_model_is_checked_in_float64():
+    model, dtypes = layers.Linear(3, 2), set()
+
+    def loss_fn(p, t):
+        dtypes.add(p.dtype)
+        return losses.mse_loss(p, t)
+
+    results = gradcheck.check_all_gradients(model, loss_fn, RNG.normal(size=(4, 3)), np.zeros((4, 2)))
+    assert max(max_error for _, _, max_error in results) < 1e-9
+    assert dtypes == {np.dtype(np.float64)}
+    assert model.weight.dtype == np.float32
 
 
 def test_a_wrong_gradient_of_one_parameter_is_found_by_name():

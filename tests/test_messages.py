@@ -163,6 +163,11 @@ MESSAGES = [
         "binary cross-entropy needs probabilities in [0, 1], got 0.5 to 1.5. Apply a sigmoid, or use BCEWithLogitsLoss on logits.",
     ),
     (
+        lambda: losses.BCELoss()([-0.5, 0.5], [0.0, 1.0]),
+        ValueError,
+        "binary cross-entropy needs probabilities in [0, 1], got -0.5 to 0.5. Apply a sigmoid, or use BCEWithLogitsLoss on logits.",
+    ),
+    (
         lambda: losses.BCELoss()([np.nan], [0.0]),
         ValueError,
         "binary cross-entropy needs probabilities in [0, 1], got nan to nan. Apply a sigmoid, or use BCEWithLogitsLoss on logits.",
@@ -266,6 +271,7 @@ MESSAGES = [
     (lambda: nn.evaluate(layers.ReLU(), a_generator(), losses.MSELoss()), ValueError, NO_BATCH),
     (lambda: nn.accuracy(np.ones((3, 1)), np.ones(3)), ValueError, ACCURACY.format((3, 1), (3,))),
     (lambda: nn.accuracy(np.ones((3, 2)), np.ones((3, 2))), ValueError, ACCURACY.format((3, 2), (3, 2))),
+    (lambda: nn.accuracy(np.ones((2, 2, 2)), np.ones((2, 2, 2))), ValueError, ACCURACY.format((2, 2, 2), (2, 2, 2))),
     (lambda: nn.accuracy([], []), ValueError, ACCURACY.format((0,), (0,))),
     (lambda: nn.save_model(layers.ReLU(), "model.pt"), ValueError, "a model's file must end in .npz or .safetensors, got 'model.pt'."),
     (lambda: nn.load_model(layers.ReLU(), "model"), ValueError, "a model's file must end in .npz or .safetensors, got 'model'."),

@@ -383,6 +383,10 @@ SCHEDULES = {
     "LinearWarmup": (lambda o: optimizers.LinearWarmup(o, 5), lambda t: 0.8 * min((t + 1) / 5, 1)),
     "CosineAnnealingLR, of one step": (lambda o: optimizers.CosineAnnealingLR(o, 1), lambda t: 0.0 if t else 0.8),
     "LinearWarmup, of one step": (lambda o: optimizers.LinearWarmup(o, 1), lambda t: 0.8),
+    "LinearWarmup, then another": (
+        lambda o: optimizers.LinearWarmup(o, 2, optimizers.LinearWarmup(o, 4)),
+        lambda t: 0.8 * (t + 1) / 2 if t < 2 else 0.8 * min((t - 1) / 4, 1),
+    ),
     "LinearWarmup, then StepLR": (
         lambda o: optimizers.LinearWarmup(o, 5, optimizers.StepLR(o, 3, 0.5)),
         lambda t: 0.8 * (t + 1) / 5 if t < 5 else 0.8 * 0.5 ** ((t - 5) // 3),
