@@ -136,7 +136,6 @@ class Tensor:
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         self._data = np.array(_as_array(data, dtype), order="C")
         self._grad = self._node = None
-        self._requires_grad = False
         self.requires_grad = requires_grad
 
     # -- attributes ------------------------------------------------------------------------------------------------------
@@ -514,7 +513,6 @@ class Tensor:
         copy = type(self).__new__(type(self))
         copy._data, copy._node, copy._requires_grad = self._data.copy(), None, self._requires_grad
         copy._grad = None if self._grad is None else self._grad.copy()
-        memo[id(self)] = copy
         return copy
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -598,8 +596,9 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Tensor:
         value, pullbacks = rule(*arrays, **options)
         if value.__class__ is tuple:
             if any(np.asarray(part).dtype != array.dtype for part in value):
-                inputs, arrays, _ = _harmonised(inputs, arrays, pullbacks)
+                inputs, arrays, dtype = _harmonised(inputs, arrays, pullbacks)
                 value, pullbacks = rule(*arrays, **options)
+                value = tuple([np.asarray(part, dtype) if np.asarray(part).dtype == np.float64 else part for part in value])
             return _record_parts(rule, inputs, options, value, pullbacks, required and _state.recording)  # type: ignore[return-value]
         if value.__class__ is not _ndarray:
             value = np.asarray(value)

@@ -40,7 +40,7 @@ def power(x: Array, y: Array) -> Pulled:
         if isinstance(y, (int, float)):
             return g * (y * x ** (y - 1)) if y != 0 else g * 0
         at_zero = (x == 0) & (y == 0)
-        return g * (y * x ** np.where(at_zero, 1, y - 1))
+        return g * (y * x ** (np.where(at_zero, 1.0, y) - 1))  # y may be unsigned, so y - 1 would wrap
 
     def pullback_y(g: Array) -> Array:
         if isinstance(x, (int, float)) and x > 0:

@@ -43,7 +43,7 @@ EQUIVALENT = {
     ("scatter_rows", ".astype(values.dtype) @ table", "astype dropped"): "the product casts",
     ("scatter_rows", "table.shape[1]", "constant negated"): "of two axes, the second is the last",
     ("cross_entropy", "1", "constant negated"): "of two axes, the second is the last",
-    ("power", "np.where(at_zero, 1, y - 1)", "constant [+] 1"): "any power of 0 is 0 there, times an exponent of 0",
+    ("power", "np.where(at_zero, 1.0, y)", "constant [+] 1"): "any power of 0 is 0 there, times an exponent of 0",
     ("power", "np.log(np.where(at_limit, 1, x))", "constant [+] 1"): "any number whose logarithm is finite, for a value that is not used",
     ("_product", "if x.ndim > 2 and y.ndim == 2", ".*"): "both ways give the same, at different speed",
     ("_product", "x.reshape(-1, x.shape[-1]) @ y", "reshape dropped"): "both ways give the same, at different speed",

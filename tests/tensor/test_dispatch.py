@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from micrograd_plus import Tensor, gradients, rules, tensor
+from micrograd_plus.rules.primitives import constant, logistic
 from micrograd_plus.tensor import apply, default_dtype
 
 X = np.array([[0.5, 1.5, 1.0], [0.25, 0.75, 2.0]])
@@ -154,6 +155,14 @@ def test_numpy_functions_record_for_higher_orders():
     (slope,) = gradients(np.sin(x) * np.exp(x), [x], create_graph=True)
     (curvature,) = gradients(slope, [x])
     np.testing.assert_allclose(curvature.data, 2 * np.exp(0.5) * np.cos(0.5))
+
+
+def test_array_functions_of_the_rules_record_theirs_or_compute():
+    x = leaf(np.array([0.0]))
+    y = logistic(x)
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [0.25])
+    assert constant(x) is x.data
 
 
 # -- becoming an array ---------------------------------------------------------------------------------------------------

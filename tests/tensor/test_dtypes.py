@@ -66,8 +66,23 @@ def test_scaling_by_a_numpy_scalar_stays_float32():
     assert (np.sqrt(64) * x).dtype == (np.float64(2) ** x).dtype == np.float32
 
 
+def test_float64_tensors_meet_float64_arrays_at_full_precision():
+    third = np.array([1 / 3, 1 / 3])
+    np.testing.assert_array_equal((F64 * third).data, np.array([1 / 3, 2 / 3]))
+    np.testing.assert_array_equal((third * F64).data, np.array([1 / 3, 2 / 3]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, bool, np.float16])
+def test_exponents_of_small_dtypes_do_not_wrap(dtype):
+    for exponent in (np.array([0, 1], dtype), Tensor(np.array([0, 1], dtype))):
+        x = Tensor([3.0, 10.0], requires_grad=True)
+        (x**exponent).sum().backward()
+        np.testing.assert_array_equal(x.grad, [0, 1])
+
+
 def test_integers_among_themselves_keep_theirs():
     assert (INT + INT).dtype == (INT * 2).dtype == (INT - np.array([1, 1])).dtype == np.int64
+    assert (INT + True).dtype == (True + INT).dtype == np.int64
     assert (INT + BOOL).dtype == INT.sum().dtype == np.int64
     assert concatenate([INT, INT]).dtype == INT.reshape(2, 1).dtype == np.int64
     assert INT[0].dtype == np.int64
@@ -117,6 +132,30 @@ def test_rules_of_several_inputs_meeting_float64_arrays(rule, inputs, options):
     assert y.dtype == np.float32
     y.sum().backward()
     assert all(x.grad.dtype == np.float32 for x in inputs if isinstance(x, Tensor))
+
+
+@pytest.mark.parametrize(
+    ("other", "tensor", "expected"),
+    [
+        (np.array([1.0, 2.0]), F32, (np.float32, np.float32)),
+        (np.array([1, 2]), F32, (np.float32, np.float32)),
+        (INT, F32, (np.float32, np.float32)),
+        (F64, F32, (np.float64, np.float32)),
+        (np.array([1.0, 2.0]), INT, (np.float32, np.int64)),
+    ],
+    ids=repr,
+)
+def test_a_rule_is_given_arrays_of_the_tensors_dtype_not_wider_ones(other, tensor, expected):
+    """Else large arrays would be computed with in float64, at half the speed, only to be cast in the end."""
+    seen = []
+
+    def spied(x, y):
+        seen.append((x.dtype, y.dtype))
+        return x * y, (lambda g: g * y, lambda g: g * x)
+
+    for operands in ((other, tensor), (tensor, other)):
+        apply(spied, *operands)
+        assert seen[-1] == (expected if operands[0] is other else expected[::-1])
 
 
 def test_labels_and_masks_are_not_cast():

@@ -162,6 +162,11 @@ MESSAGES = {
         TypeError,
         "a tensor holds real numbers or bools, got NoneType of dtype object. Convert it first.",
     ),
+    "complex numbers in arithmetic": (
+        lambda: needs() * np.array([1j]),
+        TypeError,
+        "a tensor holds real numbers or bools, got ndarray of dtype complex128. Convert it first.",
+    ),
     "None in arithmetic": (
         lambda: needs() + None,
         TypeError,
@@ -214,7 +219,24 @@ MESSAGES = {
         TypeError,
         f"np.sum {_fewer}: Tensor.sum() got an unexpected keyword argument 'dtype'.",
     ),
+    "text where a tensor belongs": (
+        lambda: np.where([True, False], needs(), "a"),
+        TypeError,
+        "a tensor holds real numbers or bools, got str of dtype <U1. Convert it first.",
+    ),
     # what NumPy raised, explained
+    "a shape that can't be broadcast to another": (
+        lambda: np.broadcast_to(zeros(2), (3,)),
+        ValueError,
+        "broadcast_to: operands could not be broadcast together with remapped shapes [original->remapped]: (2,)  and requested shape (3,) "
+        "(input shape (2,))",
+    ),
+    "a difference of bools": (
+        lambda: Tensor(np.array([True])) - Tensor(np.array([True])),
+        TypeError,
+        "subtract: numpy boolean subtract, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, or the logical_xor "
+        "function instead. (input shapes (1,) and (1,))",
+    ),
     "shapes that don't broadcast": (
         lambda: zeros(2, 3) + zeros(2),
         ValueError,

@@ -82,6 +82,26 @@ def test_requires_grad_can_be_set_and_cleared_on_leaves():
     assert not (t * 2).requires_grad
 
 
+def test_a_result_already_requires_a_gradient():
+    t = Tensor([1.0], requires_grad=True) * 2
+    t.requires_grad = True
+    t.backward()
+    np.testing.assert_array_equal(t.grad, [1.0])
+
+
+def test_subclasses_are_tensors():
+    class Weight(Tensor):
+        pass
+
+    w = Weight([2.0], requires_grad=True)
+    for y in (w * 3, 3 * w, w.exp(), np.sin(w), concatenate([w, w]), Tensor([3.0]) * w):
+        assert type(y) is Tensor
+        assert y.requires_grad
+    (w * w).backward()
+    np.testing.assert_array_equal(w.grad, [4.0])
+    assert type(copy.deepcopy(w)) is Weight
+
+
 def test_data_can_be_replaced_by_values_of_its_shape():
     t = Tensor([1.0, 2.0])
     t.data = [3, 4]
@@ -224,6 +244,20 @@ def test_numpy_is_a_copy():
     same(t, [1, 2])
 
 
+def test_values_of_no_axes_are_arrays_too():
+    t = Tensor(2.0, requires_grad=True)
+    results = [t * 2, t * t, t.exp(), t.sum(), t * np.array(2.0), t * Tensor(np.array(2)), t[...], Tensor([1.0, 2.0]).sum(), t**2, t / 3]
+    assert all(type(y.data) is np.ndarray for y in results)
+    for y in results[:3]:
+        y.backward()
+        assert type(y._grad) is type(t._grad) is np.ndarray
+
+
+def test_format():
+    assert f"{Tensor(2.5, requires_grad=True):.2f}" == "2.50"
+    assert f"{Tensor([1.0, 2.0])}" == "Tensor([1., 2.])"
+
+
 def test_repr():
     assert repr(Tensor([1.0, 2.0])) == "Tensor([1., 2.])"
     assert repr(Tensor(2.0, requires_grad=True)) == "Tensor(2., requires_grad=True)"
@@ -241,6 +275,12 @@ def test_repr():
 def test_reductions_are_numpys(name, axis, keepdims):
     same(getattr(Tensor(A), name)(axis=axis, keepdims=keepdims), getattr(A, name)(axis=axis, keepdims=keepdims))
     same(getattr(Tensor(A), name)(axis, keepdims), getattr(A, name)(axis=axis, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std"])
+def test_reductions_drop_all_axes_unless_told_otherwise(name):
+    same(getattr(Tensor(A), name)(), getattr(A, name)())
+    same(getattr(Tensor(A), name)(0), getattr(A, name)(0))
 
 
 def test_variance_divides_by_n():
@@ -394,6 +434,12 @@ def test_functions_with_options_and_domains():
     same(Tensor([-2.0, 2.0]).elu(alpha=3), [3 * math.expm1(-2), 2])
 
 
+def test_softmax_is_over_the_last_axis():
+    b = np.random.default_rng(0).standard_normal((2, 3, 4)).astype(np.float32)
+    np.testing.assert_allclose(Tensor(b).softmax().sum(axis=2).data, np.ones((2, 3)), rtol=1e-6)
+    same(Tensor(b).log_softmax().exp(), Tensor(b).softmax().data)
+
+
 def test_softmax_and_its_logarithm():
     e = np.exp(A)
     same(Tensor(A).softmax(), e / e.sum(-1, keepdims=True))
@@ -473,6 +519,12 @@ def test_creation_functions_take_a_dtype():
         eye(2, dtype=np.int64),
     ):
         assert t.dtype == np.int64
+
+
+def test_large_integers_are_made_exactly():
+    large = 2**24 + 1  # float32 has no such number
+    assert full(1, large, dtype=np.int64).item() == large
+    assert arange(large, large + 1, dtype=np.int64).item() == large
 
 
 def test_random_tensors_follow_the_seed_or_the_generator_given():

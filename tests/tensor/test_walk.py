@@ -216,6 +216,29 @@ def test_an_array_that_a_pullback_keeps_is_not_given_away():
     np.testing.assert_array_equal(mine, [3, 3])
 
 
+def test_a_read_only_cotangent_becomes_a_gradient_that_can_be_written():
+    def sealed(x):
+        def pullback(g):
+            out = g * 2
+            out.flags.writeable = False
+            return out
+
+        return x * 2, (pullback,)
+
+    a = leaf(1.0, 2.0)
+    apply(sealed, a).backward(np.ones(2))
+    a.grad[0] = 7
+    np.testing.assert_array_equal(a.grad, [7, 2])
+
+
+def test_gradients_of_scalars_are_arrays():
+    a = Tensor(2.0, requires_grad=True)
+    for _ in range(2):
+        (a * 3).backward()
+        assert type(a.grad) is np.ndarray
+    assert a.grad == 6
+
+
 def test_an_assigned_gradient_is_copied():
     given = np.ones(2, np.float32)
     a = leaf(1.0, 2.0)
@@ -487,6 +510,22 @@ def test_gradients_with_a_cotangent():
         assert slope.dtype == np.float32
 
 
+def test_gradients_with_a_list_as_cotangent_to_be_differentiated_again():
+    a = leaf(2.0, 3.0)
+    (slope,) = gradients(a * a, [a], gradient=[1.0, 10.0], create_graph=True)
+    np.testing.assert_array_equal(slope.data, [4, 60])
+    (curvature,) = gradients(slope.sum(), [a])
+    np.testing.assert_array_equal(curvature.data, [2, 20])
+
+
+def test_second_order_with_a_list_as_operand():
+    x = Tensor([[1.0, 2.0]], requires_grad=True)
+    y = x @ [[1.0, 2.0], [3.0, 4.0]]
+    (slope,) = gradients((y * y).sum(), [x], create_graph=True)
+    (curvature,) = gradients(slope.sum(), [x])
+    np.testing.assert_array_equal(curvature.data, [[2 * (5 + 11), 2 * (11 + 25)]])
+
+
 def test_gradients_can_be_differentiated_in_the_cotangent():
     a, v = leaf(2.0), leaf(10.0)
     (slope,) = gradients(a * a, [a], gradient=v, create_graph=True)
@@ -638,7 +677,7 @@ def test_a_value_that_is_not_used_gets_a_zero_cotangent_of_its_shape(linear):
     try:
         for used, expected in ((0, [1, 1, 0, 0, 0, 0]), (1, [0, 0, 1, 1, 1, 1])):
             x = leaf(*range(6))
-            apply(halves, x)[used].sum().backward()
+            apply(halves, x * 1)[used].sum().backward()
             np.testing.assert_array_equal(x.grad, expected)
             assert x.grad.dtype == np.float32
     finally:
@@ -667,12 +706,31 @@ def test_a_value_can_be_the_root_and_the_graph_is_freed_for_its_siblings():
         c.backward()
 
 
-def test_values_of_a_rule_keep_the_tensors_dtype_when_an_array_has_another():
-    def sum_and_product(x, y):
-        return (x + y, x * y), (lambda g: g[0] + g[1] * y, lambda g: g[0] + g[1] * x)
+def sum_and_product(x, y):
+    return (x + y, x * y), (lambda g: g[0] + g[1] * y, lambda g: g[0] + g[1] * x)
 
+
+def test_values_of_a_rule_of_integers_and_a_floating_array_have_the_default_dtype():
+    s, p = apply(sum_and_product, Tensor(np.array([2])), np.array([0.5]))
+    assert s.dtype == p.dtype == np.float32
+
+
+def test_values_of_a_rule_may_be_numbers():
+    def doubled_and_count(x):
+        return (x * 2, 3.0), (lambda g: g[0] * 2,)
+
+    doubled, count = apply(doubled_and_count, leaf(1.0))
+    assert type(count.data) is np.ndarray
+    assert count.item() == 3
+    assert doubled.dtype == np.float32
+    s, c = apply(sine_and_cosine, Tensor(0.5, requires_grad=True))
+    assert type(s.data) is type(c.data) is np.ndarray
+
+
+@pytest.mark.parametrize("other", [np.array([3.0]), np.array([3]), Tensor(np.array([3])), [3.0], 3], ids=repr)
+def test_values_of_a_rule_keep_the_tensors_dtype_whatever_it_meets(other):
     x = leaf(2.0)
-    s, p = apply(sum_and_product, x, np.array([3.0]))
+    s, p = apply(sum_and_product, x, other)
     assert s.dtype == p.dtype == np.float32
     (s + p).backward()
     np.testing.assert_array_equal(x.grad, [4.0])
@@ -750,6 +808,16 @@ def test_a_second_where_inside_the_branch_cures_it():
     x = leaf(0.0, 4.0)
     tensor.where(x > 0, tensor.where(x > 0, x, 1).log(), 0.0).sum().backward()
     np.testing.assert_array_equal(x.grad, [0, 0.25])
+
+
+def test_what_serves_as_a_condition_gets_no_gradient():
+    c, x, y = leaf(1.0, 0.0), leaf(2.0, 3.0), leaf(4.0, 5.0)
+    condition = c * 1
+    chosen = tensor.where(condition, x * 2, y * 3)
+    chosen.sum().backward()
+    np.testing.assert_array_equal(x.grad, [2, 0])
+    np.testing.assert_array_equal(y.grad, [0, 3])
+    assert c._grad is condition._grad is None
 
 
 # -- order ---------------------------------------------------------------------------------------------------------------
