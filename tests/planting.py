@@ -87,6 +87,8 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Callable[[ast.AST], ast.AST]]]
             yield f"{name} dropped", lambda n: n.args[0] if of_numpy else n.func.value
     elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute | ast.Subscript):
         yield "write dropped", lambda n: ast.Pass()
+    elif isinstance(node, ast.Expr) and ast.unparse(node.value).startswith("np.add.at("):
+        yield "= for accumulation", lambda n: ast.Assign([ast.Subscript(n.value.args[0], n.value.args[1], ast.Store())], n.value.args[2])
     elif isinstance(node, ast.Continue | ast.Raise):
         yield f"{type(node).__name__.lower()} dropped", lambda n: ast.Pass()
     elif isinstance(node, ast.FunctionDef) and node.name.startswith("pullback"):

@@ -1,0 +1,210 @@
+"""Every operation against PyTorch: values and gradients in float64, and the conventions at ties and kinks."""
+
+import numpy as np
+import pytest
+
+from micrograd_plus import Tensor, rules, tensor
+from micrograd_plus.tensor import apply, default_dtype, gradients
+
+from .table import KINKS, TABLE
+
+pytestmark = pytest.mark.oracle
+torch = pytest.importorskip("torch", reason="PyTorch, the oracle, is not installed")
+F = torch.nn.functional
+
+
+def scattered(values, index, shape):
+    """The adjoint of indexing, by PyTorch's own derivative of it."""
+    base = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
+    taken = base[index]
+    return torch.autograd.grad(taken, base, values.expand(taken.shape) if values.ndim else values, create_graph=True)[0]
+
+
+def reduction(function):
+    def reduce(x, axis=None, keepdims=False):
+        axes = tuple(range(x.ndim)) if axis is None else tuple(int(i) for i in axis) if isinstance(axis, tuple) else (int(axis),)
+        return function(x, axes, keepdims) if axes else x
+
+    return reduce
+
+
+def as_tensor(x):
+    return torch.as_tensor(x, dtype=torch.float64)
+
+
+# rule: the same in PyTorch
+PEERS = {
+    "add": lambda x, y: x + y,
+    "subtract": lambda x, y: x - y,
+    "multiply": lambda x, y: x * y,
+    "divide": lambda x, y: x / y,
+    "power": lambda x, y: x**y,
+    "negative": lambda x: -x,
+    "maximum": lambda x, y: torch.maximum(as_tensor(x), as_tensor(y)),
+    "minimum": lambda x, y: torch.minimum(as_tensor(x), as_tensor(y)),
+    "where": lambda c, x, y: torch.where(c != 0, as_tensor(x), as_tensor(y)),
+    "clip": lambda x, low, high: torch.clip(x, -np.inf if low is None else low, high),
+    "absolute": torch.abs,
+    "exp": torch.exp,
+    "log": torch.log,
+    "log1p": torch.log1p,
+    "expm1": torch.expm1,
+    "sqrt": torch.sqrt,
+    "square": torch.square,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "relu": torch.relu,
+    "leaky_relu": lambda x, slope: F.leaky_relu(x, slope),
+    "elu": lambda x, alpha: F.elu(x, alpha),
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+    "silu": F.silu,
+    "phi": torch.special.ndtr,
+    "gelu": F.gelu,
+    "sum": reduction(torch.sum),
+    "mean": reduction(torch.mean),
+    "max": reduction(torch.amax),
+    "min": reduction(torch.amin),
+    "matmul": torch.matmul,
+    "affine": lambda x, weight, bias: F.linear(x, weight.T, bias),
+    "einsum": lambda *operands, subscripts: torch.einsum(subscripts, *operands),
+    "cast": lambda x, dtype: x.to(torch.float64),
+    "reshape": lambda x, shape: torch.reshape(x, shape),
+    "transpose": lambda x, axes=None: x.permute(axes or tuple(reversed(range(x.ndim)))),
+    "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
+    "concatenate": lambda *arrays, axis=0: torch.cat(arrays, axis),
+    "stack": lambda *arrays, axis=0: torch.stack(arrays, axis),
+    "getitem": lambda x, index: x[index],
+    "scatter": lambda values, index, shape: scattered(values, index, shape),
+    "take_rows": lambda x, indices: x[indices],
+    "gather_rows": lambda values, indices, count: torch.zeros((count, *values.shape[1:]), dtype=values.dtype).index_add(0, indices, values),
+    "softmax": lambda x, axis=-1: F.softmax(x, axis),
+    "log_softmax": lambda x, axis=-1: F.log_softmax(x, axis),
+    "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),
+    "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
+    "binary_cross_entropy": lambda p, t: F.binary_cross_entropy(*torch.broadcast_tensors(p, t), reduction="none"),
+}
+# PyTorch writes the bound 1e-12 in single precision, and bounds the logarithms in the value but not in the target's gradient.
+TOLERANCE_AT_KINKS = {"binary_cross_entropy": 1e-8}
+GRADIENTS_COMPARED_AT_KINKS = {"binary_cross_entropy": 1}
+
+
+def torch_index(index):
+    """PyTorch reads a list as a tuple."""
+    if isinstance(index, tuple):
+        return tuple(torch_index(part) for part in index)
+    return torch.as_tensor(index) if isinstance(index, (list, np.ndarray)) else int(index) if isinstance(index, np.integer) else index
+
+
+def has_peer(case):
+    """PyTorch has no negative steps."""
+    index = case.options.get("index")
+    parts = index if isinstance(index, tuple) else (index,)
+    return not any(isinstance(part, slice) and (part.step or 1) < 0 for part in parts)
+
+
+def both(name, inputs, options, g=None):
+    """(value, gradients) of our rule and of its peer, with a random cotangent, or with ones."""
+    with default_dtype(np.float64):
+        ours = [Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in inputs]
+        y = apply(getattr(rules, name), *ours, **options)
+    g = np.random.default_rng(5).standard_normal(y.shape) if g is None else np.full(y.shape, g)
+    y.backward(g)
+    theirs = [torch.tensor(x, requires_grad=x.dtype.kind == "f") if isinstance(x, np.ndarray) else x for x in inputs]
+    options = {key: torch_index(value) if key == "index" else value for key, value in options.items()}
+    z = PEERS[name](*theirs, **options)
+    z.backward(torch.tensor(g))
+    return (y.data, [x.grad for x in ours if isinstance(x, Tensor)]), (
+        z.detach().numpy(),
+        [
+            torch.zeros_like(x).numpy() if x.grad is None else x.grad.numpy()
+            for x in theirs
+            if isinstance(x, torch.Tensor) and x.requires_grad
+        ],
+    )
+
+
+cases = [
+    pytest.param(name, case, id=f"{name}-{i}")
+    for name, entry in TABLE.items()
+    for i, case in enumerate(entry.cases)
+    if has_peer(case) and any(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in case.inputs)
+]
+kinks = [pytest.param(name, kink, id=f"{name}-{i}") for name, several in KINKS.items() for i, kink in enumerate(several)]
+
+
+def test_every_rule_has_a_peer():
+    assert set(PEERS) == set(TABLE)
+
+
+@pytest.mark.parametrize(("name", "case"), cases)
+def test_value_and_gradients(name, case):
+    (value, grads), (expected, expected_grads) = both(name, case.inputs, case.options)
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-13)
+    for grad, wanted in zip(grads, expected_grads, strict=True):
+        np.testing.assert_allclose(grad, wanted, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "kink"), kinks)
+def test_conventions_at_ties_kinks_and_limits(name, kink):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        (value, grads), (expected, expected_grads) = both(name, kink.inputs, kink.options, g=1.0)
+    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-13)
+    for grad, wanted in list(zip(grads, expected_grads, strict=True))[: GRADIENTS_COMPARED_AT_KINKS.get(name)]:
+        np.testing.assert_allclose(grad, wanted, rtol=TOLERANCE_AT_KINKS.get(name, 1e-11), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", ["sigmoid", "tanh", "softplus", "silu", "gelu", "elu", "relu", "exp", "sin", "cos", "square", "log1p", "softmax", "log_softmax"]
+)
+def test_second_derivatives(name):
+    x = np.random.default_rng(0).standard_normal((3, 4)) * 0.5
+    options = {"alpha": 1.3} if name == "elu" else {}
+    c, d = np.random.default_rng(1).standard_normal((2, 3, 4))
+    with default_dtype(np.float64):
+        ours = Tensor(x, requires_grad=True)
+        (slope,) = gradients(apply(getattr(rules, name), ours, **options), [ours], gradient=c, create_graph=True)
+        if slope.requires_grad:
+            (curvature,) = gradients(slope, [ours], gradient=d)
+        else:
+            curvature = tensor.zeros(3, 4)
+    theirs = torch.tensor(x, requires_grad=True)
+    (slope_there,) = torch.autograd.grad(PEERS[name](theirs, **options), theirs, torch.tensor(c), create_graph=True)
+    (curvature_there,) = torch.autograd.grad(slope_there, theirs, torch.tensor(d))
+    np.testing.assert_allclose(slope.data, slope_there.detach(), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(curvature.data, curvature_there, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh", "softplus", "exp", "sin", "cos", "abs"])
+def test_float32_values_agree_to_rounding(name):
+    x = np.random.default_rng(0).standard_normal(1000).astype(np.float32) * 3
+    peer = getattr(F, name, None) or getattr(torch, name)
+    np.testing.assert_allclose(getattr(Tensor(x), name)().data, peer(torch.tensor(x)), rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_variance_with_numpys_divisor(name):
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    for axis in (None, 0, (0, 1)):
+        ours, theirs = Tensor(x, requires_grad=True, dtype=np.float64), torch.tensor(x, requires_grad=True)
+        y, z = getattr(ours, name)(axis), getattr(theirs, name)(axis, correction=0)
+        np.testing.assert_allclose(y.data, z.detach())
+        y.sum().backward()
+        z.sum().backward()
+        np.testing.assert_allclose(ours.grad, theirs.grad)
+
+
+def test_a_chain_with_reuse_and_broadcasting():
+    a, b = np.random.default_rng(0).standard_normal((4, 1)), np.random.default_rng(1).standard_normal(3)
+    results = []
+    for make, exp in (
+        (lambda x: Tensor(x, requires_grad=True, dtype=np.float64), Tensor.exp),
+        (lambda x: torch.tensor(x, requires_grad=True), torch.exp),
+    ):
+        x, y = make(a), make(b)
+        z = x * y + y * y - x / (y * y + 1)
+        (exp(z * 0.1) * z + x).sum().backward()
+        results.append((np.asarray(x.grad), np.asarray(y.grad)))
+    np.testing.assert_allclose(results[0][0], results[1][0])
+    np.testing.assert_allclose(results[0][1], results[1][1])
