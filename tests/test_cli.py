@@ -378,6 +378,23 @@ def test_a_reader_that_goes_away(tmp_path):
         assert process.stderr.read() == ""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_output_that_cannot_be_written(finished):
+    with open("/dev/full", "w") as full:
+        process = start("predict", finished[0], stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err == "micrograd-plus: error: could not read or write its output: No space left on device.\n"
+
+
+@pytest.mark.parametrize("codec", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode(finished, codec):
+    code, out, err = run("predict", finished[0], "--count", "1", env={**os.environ, "PYTHONIOENCODING": codec}, encoding=codec)
+    assert (code, err) == (0, "")
+    assert "?" in out
+    assert "test accuracy" in out
+
+
 @pytest.mark.parametrize(
     ("command", "missing"), [("train", "rich"), ("train", "matplotlib"), ("train", "safetensors"), ("predict", "rich")]
 )
@@ -468,8 +485,8 @@ def test_predict_of_no_run_folder(tmp_path, capsys):
     [
         (b"{", "must be a JSON file, but it is damaged"),
         (b"\xff\xfe", "must be a JSON file, but it is damaged"),
-        (b"[]", "must hold the options of a training run, each once; missing or unknown: list"),
-        (b'{"data": "digits"}', "missing or unknown: ['activation', 'batch_size'"),
+        (b"[]", "must hold a JSON object, the options of a training run, got list"),
+        (b'{"data": "digits", "colour": 1}', "must hold options of a training run, got unknown ones: colour"),
     ],
 )
 def test_predict_with_a_damaged_configuration(copy, capsys, content, message):

@@ -116,7 +116,7 @@ class Configuration:
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote. What the file lacks, having been written before there was such an option, gets its default.
 
         Raises:
             ValueError: the file is damaged; the message names it and says how.
@@ -125,11 +125,12 @@ class Configuration:
             values = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{str(path)!r} must be a JSON file, but it is damaged ({error}).") from error
-        names = {field.name for field in fields(cls)}
-        if not isinstance(values, dict) or values.keys() != names:
-            given = sorted(values.keys() ^ names) if isinstance(values, dict) else type(values).__name__
-            raise ValueError(f"{str(path)!r} must hold the options of a training run, each once; missing or unknown: {given}.")
-        if isinstance(values["hidden"], list):
+        if not isinstance(values, dict):
+            raise ValueError(f"{str(path)!r} must hold a JSON object, the options of a training run, got {type(values).__name__}.")
+        unknown = sorted(values.keys() - {field.name for field in fields(cls)})
+        if unknown:
+            raise ValueError(f"{str(path)!r} must hold options of a training run, got unknown ones: {', '.join(unknown)}.")
+        if isinstance(values.get("hidden"), list):
             values["hidden"] = tuple(values["hidden"])
         try:
             return cls(**values)

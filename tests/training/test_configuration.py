@@ -29,8 +29,14 @@ def test_json_round_trip(tmp_path):
 def test_unknown_option_in_a_file(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**json.loads(Configuration().to_json()), "colour": 1}))
-    with pytest.raises(ValueError, match=r"config.json' must hold the options .* missing or unknown: \['colour'\]"):
+    with pytest.raises(ValueError, match=r"config.json' must hold options .*, got unknown ones: colour"):
         Configuration.read(path)
+
+
+def test_an_option_that_a_file_lacks_has_its_default(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text('{"hidden": [3]}')
+    assert Configuration.read(path) == Configuration(hidden=(3,))
 
 
 def test_model():
