@@ -442,10 +442,10 @@ def test_predict_mistakes(finished, capsys):
     folder, _ = finished
     assert main(["predict", str(folder), "--mistakes", "--count", "5"]) == 0
     out = capsys.readouterr().out
-    pairs = list(zip(re.findall(r"true (\d)", out), re.findall(r"(\d)  \d+\.\d%", out), strict=True))
+    pairs = list(zip(re.findall(r"true (\d)", out), re.findall(r"predicted (\d)", out), strict=True))
     assert len(pairs) == 5
     assert all(true != predicted for true, predicted in pairs)
-    confidences = [float(share) for share in re.findall(r"\d  (\d+\.\d)%", out)]
+    confidences = [float(share) for share in re.findall(r"predicted \d, (\d+\.\d)%", out)]
     assert confidences == sorted(confidences, reverse=True)
 
 

@@ -129,7 +129,7 @@ def show_predictions(console: Console, run: Run, test: Evaluation, indices: Iter
     for index in indices:
         true, predicted = names[test.labels[index]], names[predictions[index]]
         verdict = "green" if true == predicted else "bold red"
-        caption = Text.assemble(f"#{index} true {true}\n", (f"{predicted}  {confidences[index]:.1%}", verdict), "\n")
+        caption = Text.assemble(f"#{index} true {true}\n", (f"predicted {predicted}, {confidences[index]:.1%}", verdict), "\n")
         pictures.append(Group(draw_image(run.dataset.test_images[index], colour=console.color_system is not None), caption))
     console.print(Columns(pictures, padding=(0, 2)))
     console.print(f"test accuracy {test.accuracy:.2%}: {test.correct:,} of {len(test.labels):,} right", highlight=False)
