@@ -33,7 +33,6 @@ OPTIMIZERS: dict[str, Callable[..., optimizers.Optimizer]] = {
 DEFAULT_LR = {"sgd": 0.05, "adam": 0.003, "adamw": 0.003, "rmsprop": 0.001}
 SCHEDULES = ("constant", "cosine", "step", "exponential")
 DATA = ("digits", "mnist")
-# Chosen by the accuracy on training images left out of training, and never by the test images.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"hidden": (512, 256), "dropout": 0.4, "batch_size": 32, "epochs": 40},
     "mnist": {"hidden": (256, 128), "dropout": 0.2, "batch_size": 64, "epochs": 15},

@@ -23,7 +23,7 @@ class Run:
 
     Attributes:
         configuration: what defines the run.
-        dataset: its data; the model never trains on the test images, nor is anything chosen by them.
+        dataset: its data; within a run nothing is trained on the test images or chosen by them.
         model: maps images (N, H, W) to logits (N, C).
     """
 
