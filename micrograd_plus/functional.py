@@ -88,12 +88,13 @@ def whole_numbers(values: Array, count: int, what: str) -> np.ndarray:
         ValueError: a value is fractional, or not in [0, count).
     """
     array = values.data if isinstance(values, Tensor) else np.asarray(values)
-    if array.dtype.kind not in "iu":
-        if array.dtype.kind != "f":
+    kind = array.dtype.kind
+    if kind not in "iu":
+        if kind != "f":
             raise TypeError(f"{what} must be whole numbers, got dtype {array.dtype}. Pass an int array.")
         effects.require(array == np.floor(array), lambda: f"{what} must be whole numbers, got {array[array != np.floor(array)][0]}.")
     effects.require(
         (array >= 0) & (array < count),
         lambda: f"{what} must be in [0, {count}), got {array[(array < 0) | (array >= count)][0]}.",
     )
-    return array if array.dtype.kind in "iu" else array.astype(np.int64)
+    return array.astype(np.int64) if kind == "f" else array

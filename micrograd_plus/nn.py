@@ -163,12 +163,11 @@ def save_model(model: Module, path: str | os.PathLike[str]) -> None:
     if _suffix(path) == ".npz":
         import zipfile  # takes a fifth of the package's import time
 
-        with replacing(path) as temporary:
-            # np.savez would take the names for keywords, and `file` is one of its own
-            with zipfile.ZipFile(temporary, "w") as archive:
-                for name, array in state.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                        np.lib.format.write_array(file, array, allow_pickle=False)
+        # np.savez would take the names for keywords, and `file` is one of its own
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for name, array in state.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
         return
     encoded = _safetensors().save(state, {"format": "micrograd_plus"})
     with replacing(path) as temporary:

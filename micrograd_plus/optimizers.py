@@ -200,13 +200,13 @@ class Adam(Optimizer):
             m *= beta1
             m += g
             v *= beta2
-            v += g * g
+            v += np.square(g)
             root = np.sqrt(v)
             root += eps
-            step = rate / root
-            step *= m
-            p -= step
-            return p, m, v
+            new = -rate / root
+            new *= m
+            new += p  # and not p -= ...: the products' other thread shares p, and writing it is cheapest as one copy
+            return new, m, v
 
         return update
 
@@ -262,7 +262,7 @@ class RMSprop(Optimizer):
             *velocity, grad = rest
             g = grad + weight_decay * p if weight_decay else grad
             v *= alpha
-            v += (1 - alpha) * (g * g)
+            v += (1 - alpha) * np.square(g)
             step = g / (np.sqrt(v) + eps)
             if not velocity:
                 p -= lr * step

@@ -795,16 +795,18 @@ def _unbroadcast(g: Any, edge: Any, node: Node) -> Any:
     The one place that undoes broadcasting. An input of shape (3,) that met (2, 3) was used twice along axis 0, and a
     tensor used several times gets the sum over its uses.
     """
-    shape = edge.shape
+    shape, returned = edge.shape, g.shape
+    extra = len(returned) - len(shape)
+    if extra > 0:
+        g = g.sum(axis=tuple(range(extra)))
     if g.shape != shape:
-        extra = g.ndim - len(shape)
-        stretched = [i for i, (before, after) in enumerate(zip(shape, g.shape[max(extra, 0) :], strict=False)) if before != after]
+        stretched = tuple([i for i, (before, after) in enumerate(zip(shape, g.shape, strict=False)) if before != after])
         if extra < 0 or any(shape[i] != 1 for i in stretched):
             raise RuntimeError(
                 f"a pullback must return its input's shape, or one that it broadcasts to; one of {_name(node.rule)} "
-                f"returned {g.shape} for an input of shape {shape}. Mend the rule."
+                f"returned {returned} for an input of shape {shape}. Mend the rule."
             )
-        g = g.sum(axis=(*range(extra), *[i + extra for i in stretched])).reshape(shape)
+        g = g.sum(axis=stretched, keepdims=True)
     return g if g.dtype is edge.dtype else g.astype(edge.dtype)
 
 

@@ -46,7 +46,7 @@ def standardize(x: Array, *, axis: int | tuple[int, ...], eps: float) -> Pulled:
     References: Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3 (the derivative, simplified).
     """
     centred = x - _mean(x, axis)
-    inverse = 1 / np.sqrt(_mean(centred * centred, axis) + eps)
+    inverse = 1 / np.sqrt(_mean(np.square(centred), axis) + eps)
     y = centred * inverse
 
     def pullback(g: Array) -> Array:
