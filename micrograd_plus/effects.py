@@ -46,7 +46,7 @@ def assign_blocks(arrays: Sequence[np.ndarray], update: Callable[..., Sequence[A
     """Write `update(*arrays, *inputs)` into `arrays`, one block of elements at a time.
 
     `update` is elementwise. It is given the arrays to compute in: a value made by augmented assignment is in its place
-    already, any other is copied there. Block by block, temporaries stay in the cache: 1.5 times as fast on 235,000 parameters.
+    already, any other is copied there. Block by block, temporaries stay in the cache.
 
     Args:
         arrays: arrays of one shape, to be replaced by the values that `update` returns, in that order.
