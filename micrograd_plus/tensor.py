@@ -542,10 +542,10 @@ class Tensor:
         name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
         if function in _CONSTANT_FUNCTIONS:
             return function(*[_raw(x) for x in args], **kwargs)
-        if function not in _FUNCTIONS:
+        if function not in IMPLEMENTATIONS:
             raise TypeError(f"{name} has no derivative rule here. Compose it of others, or use .detach() or .data to go without.")
         try:
-            return _FUNCTIONS[function](*args, **kwargs)
+            return IMPLEMENTATIONS[function](*args, **kwargs)
         except TypeError as error:
             if "argument" not in str(error):
                 raise
@@ -1040,7 +1040,7 @@ _CONSTANT_FUNCTIONS = {
     *(np.zeros_like, np.ones_like, np.array_equal, np.allclose, np.isclose, np.result_type, np.round),
 }
 
-_FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+IMPLEMENTATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.sum: Tensor.sum,
     np.mean: Tensor.mean,
     np.max: Tensor.max,
@@ -1070,3 +1070,17 @@ def _swapped(ndim: int, first: int, second: int) -> tuple[int, ...]:
     axes = list(range(ndim))
     axes[first], axes[second] = axes[second], axes[first]
     return tuple(axes)
+
+
+def implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a function of Tensors as what a NumPy function does when it is given a Tensor; both take the same arguments.
+
+    Args:
+        function: NumPy's, of those that dispatch by `__array_function__`.
+    """
+
+    def mark(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        IMPLEMENTATIONS[function] = implementation
+        return implementation
+
+    return mark

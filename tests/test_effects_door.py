@@ -8,7 +8,9 @@ An update given to `effects.assign_blocks` computes in place in the blocks that 
 """
 
 import ast
+import importlib
 import inspect
+import pkgutil
 import textwrap
 
 import numpy as np
@@ -18,7 +20,9 @@ from micrograd_plus import Tensor, effects, functional, init, layers, losses, nn
 
 # -- by the source -------------------------------------------------------------------------------------------------------
 
-MODULES = [functional, init, layers, losses, optimizers, nn]
+PACKAGES = [functional, layers, losses, optimizers]
+PARTS = [(package, part.name) for package in PACKAGES for part in pkgutil.iter_modules(package.__path__)]
+MODULES = [init, nn, *(importlib.import_module(f"{package.__name__}.{name}") for package, name in PARTS)]
 
 MUTATORS = {"fill", "put", "itemset", "sort", "resize", "partition", "setflags", "setfield", "copyto", "place", "putmask", "at"}
 MUTATORS |= {"put_along_axis", "fill_diagonal", "shuffle"}
@@ -29,15 +33,15 @@ STORED = {"data", "_data", "grad", "_grad"}
 
 # (module, function, source): why it is no effect on arrays
 ALLOWED = {
-    ("optimizers", "lr", "float(self.param_groups[0]['lr'])"): "the attribute that users read; steps use effects.scalar",
-    ("optimizers", "lr", "group['lr'] = value"): "users set it between steps",
-    ("optimizers", "step", "updates[t] = self._update(group, t)"): "a dict of functions, local to the step",
-    ("optimizers", "_check", "all((0 <= beta < 1 for beta in value))"): "Python numbers given by the user",
-    ("optimizers", "__init__", "float(group['lr'])"): "a schedule reads the rates it starts from, once",
-    ("optimizers", "step", "self.steps += 1"): "a schedule's count, a Python number",
-    ("layers", "load_state_dict", "problems += [f'unexpected {name!r}' for name in given if name not in own]"): "a list of texts",
-    ("layers", "__init__", "np.atleast_1d(normalized_shape).tolist()"): "a shape given by the user",
-    ("layers", "_holds_modules", "any((_holds_modules(item) for item in value))"): "modules, not arrays",
+    ("optimizers.updates", "lr", "float(self.param_groups[0]['lr'])"): "the attribute that users read; steps use effects.scalar",
+    ("optimizers.updates", "lr", "group['lr'] = value"): "users set it between steps",
+    ("optimizers.updates", "step", "updates[t] = self._update(group, t)"): "a dict of functions, local to the step",
+    ("optimizers.updates", "_check", "all((0 <= beta < 1 for beta in value))"): "Python numbers given by the user",
+    ("optimizers.schedules", "__init__", "float(group['lr'])"): "a schedule reads the rates it starts from, once",
+    ("optimizers.schedules", "step", "self.steps += 1"): "a schedule's count, a Python number",
+    ("layers.module", "load_state_dict", "problems += [f'unexpected {name!r}' for name in given if name not in own]"): "a list of texts",
+    ("layers.normalisation", "__init__", "np.atleast_1d(normalized_shape).tolist()"): "a shape given by the user",
+    ("layers.module", "_holds_modules", "any((_holds_modules(item) for item in value))"): "modules, not arrays",
     ("nn", "train_epoch", "total += effects.read(loss.data) * len(x)"): "a Python number",
     ("nn", "train_epoch", "count += len(x)"): "a Python number",
     ("nn", "evaluate", "total_loss += effects.read(loss_fn(predictions, y).data) * len(x)"): "a Python number",
@@ -80,9 +84,9 @@ def impurities(tree, module):
     return [found for found in visit(tree, "", False) if (module, *found) not in ALLOWED]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.split(".")[-1])
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.partition(".")[2])
 def test_the_source_has_no_effect_of_its_own(module):
-    name = module.__name__.split(".")[-1]
+    name = module.__name__.partition(".")[2]
     found = impurities(ast.parse(inspect.getsource(module)), name)
     assert not found, f"{name} must go through effects.py, or ALLOWED must say why not: {found}"
 
@@ -90,7 +94,7 @@ def test_the_source_has_no_effect_of_its_own(module):
 def test_every_exception_is_still_needed():
     used = set()
     for module in MODULES:
-        name = module.__name__.split(".")[-1]
+        name = module.__name__.partition(".")[2]
         tree = ast.parse(inspect.getsource(module))
         used |= {(name, *found) for found in impurities(tree, "no module, so that nothing is allowed")}
     assert set(ALLOWED) - used == set()
@@ -339,7 +343,7 @@ def mutated(module, old, new):
 
 
 def test_a_running_mean_written_directly_is_seen(monkeypatch):
-    planted = mutated(functional, "effects.assign(running_mean, ", "running_mean.__setitem__(..., ")
+    planted = mutated(functional.normalisation, "effects.assign(running_mean, ", "running_mean.__setitem__(..., ")
     Door(monkeypatch)
     mean, var = np.zeros(2, np.float32), np.ones(2, np.float32)
     mean.flags.writeable = False
@@ -351,7 +355,9 @@ def test_a_running_mean_written_directly_is_seen(monkeypatch):
 
 
 def test_a_dropout_that_draws_by_itself_is_seen(monkeypatch):
-    planted = mutated(functional, 'effects.draw(generator, "random", x.shape, np.float32)', "effects.default_generator().random(x.shape)")
+    planted = mutated(
+        functional.feedforward, 'effects.draw(generator, "random", x.shape, np.float32)', "effects.default_generator().random(x.shape)"
+    )
     door = Door(monkeypatch)
     x = Tensor(np.ones(4))
     with pytest.raises(RuntimeError, match="random was drawn beside"):

@@ -1,15 +1,19 @@
 """Planted bugs: the tests of the modules from functional to utils, and of scalar, must see every one of them.
 
 Each mutant is the source of a module with one operator, constant, comparison, condition or write changed, loaded as a module
-of its own. The tests of that module run on it, in this process, with the mutant in the place of the module. None may survive,
-but for those listed as equivalent, with the reason.
+of its own. The tests of that module run on it, in this process, with the mutant in the place of the module; in a package
+(layers, losses, ...), with a stand-in for the package in which the mutant, and the modules that import it, are loaded anew.
+None may survive, but for those listed as equivalent, with the reason.
 """
 
 import collections
+import contextlib
 import functools
+import importlib
 import inspect
 import itertools
 import re
+import sys
 import tempfile
 import types
 import warnings
@@ -19,7 +23,6 @@ import numpy as np
 import pytest
 
 import micrograd_plus
-from micrograd_plus import functional, gradcheck, init, layers, losses, nn, optimizers, scalar, utils
 
 from .planting import loaded, planted, unchanged
 
@@ -27,15 +30,23 @@ TESTS = Path(__file__).parent
 
 # module: the files of its tests
 SUITES = {
-    functional: ["test_functional", "test_messages"],
-    init: ["test_init"],
-    losses: ["test_losses", "test_messages"],
-    optimizers: ["test_optimizers", "test_messages"],
-    layers: ["test_layers", "test_messages"],
-    nn: ["test_nn", "test_messages"],
-    gradcheck: ["test_gradcheck", "test_messages"],
-    utils: ["test_utils", "test_messages"],
-    scalar: ["test_scalar"],
+    "functional.feedforward": ["test_functional", "test_messages"],
+    "functional.normalisation": ["test_functional", "test_messages"],
+    "init": ["test_init"],
+    "layers.module": ["test_layers", "test_messages"],
+    "layers.feedforward": ["test_layers", "test_messages"],
+    "layers.activations": ["test_layers", "test_messages"],
+    "layers.normalisation": ["test_layers", "test_messages"],
+    "losses.classification": ["test_losses", "test_messages"],
+    "losses.reduction": ["test_losses", "test_messages"],
+    "losses.regression": ["test_losses", "test_messages"],
+    "optimizers.clipping": ["test_optimizers", "test_messages"],
+    "optimizers.schedules": ["test_optimizers", "test_messages"],
+    "optimizers.updates": ["test_optimizers", "test_messages"],
+    "nn": ["test_nn", "test_messages"],
+    "gradcheck": ["test_gradcheck", "test_messages"],
+    "utils": ["test_utils", "test_messages"],
+    "scalar": ["test_scalar"],
 }
 # Other tests see the same bugs.
 SLOW = {
@@ -49,16 +60,20 @@ BESIDE = {"test_every_error_has_an_entry", "test_the_engine_is_about_a_hundred_l
 
 # (module, line of source, change): why no test can see it
 EQUIVALENT = {
-    ("functional", "if p < 1 else 0.0", "constant .*"): "at p = 1 nothing is kept, and the factor multiplies zeros",
-    ("functional", "np.astype(keep, x.dtype)", "astype dropped"): "the product with x gives the mask its dtype",
-    ("optimizers", "self.state.get(p) or self.state.setdefault", "operand 0 dropped"): "setdefault does the same, more slowly",
-    ("optimizers", "if decay and", "operand 0 dropped"): "a decay of zero adds zeros",
-    ("optimizers", "factor.astype(g.dtype)", "astype dropped"): "the write casts the product",
+    ("functional.feedforward", "if p < 1 else 0.0", "constant .*"): "at p = 1 nothing is kept, and the factor multiplies zeros",
+    ("functional.feedforward", "np.astype(keep, x.dtype)", "astype dropped"): "the product with x gives the mask its dtype",
+    ("optimizers.updates", "self.state.get(p) or self.state.setdefault", "operand 0 dropped"): "setdefault does the same, more slowly",
+    ("optimizers.updates", "if decay and", "operand 0 dropped"): "a decay of zero adds zeros",
+    ("optimizers.clipping", "factor.astype(g.dtype)", "astype dropped"): "the write casts the product",
     ("gradcheck", "output.reshape(())", "reshape dropped"): "item() and gradients() take any one element",
-    ("functional", "channels = (-1, *", "constant .*"): "NumPy reads any negative size as the unknown one",
-    ("functional", "count = x.size // x.shape[1]", "Div for FloorDiv"): "the division leaves no remainder",
-    ("losses", "scores.ndim != 2 or shape != scores.shape[:1]", "constant negated"): "of two axes, the first is all but the last",
-    ("losses", "F.whole_numbers(labels, scores.shape[1]", "constant negated"): "of two axes, the second is the last",
+    ("functional.normalisation", "channels = (-1, *", "constant .*"): "NumPy reads any negative size as the unknown one",
+    ("functional.normalisation", "count = x.size // x.shape[1]", "Div for FloorDiv"): "the division leaves no remainder",
+    (
+        "losses.classification",
+        "scores.ndim != 2 or shape != scores.shape[:1]",
+        "constant negated",
+    ): "of two axes, the first is all but the last",
+    ("losses.classification", "F.whole_numbers(labels, scores.shape[1]", "constant negated"): "of two axes, the second is the last",
     ("nn", "classes = p.argmax(1)", "constant negated"): "of two axes, the second is the last",
     ("nn", "force_zip64=True", "constant flipped"): "it is needed for arrays of over 2 GB",
     ("nn", "write_array(file, array, allow_pickle=False)", "constant flipped"): "a state holds no objects, and loading refuses them",
@@ -74,15 +89,67 @@ def source_of(suite):
     return compile(path.read_text(), str(path), "exec")
 
 
-def cases(suite, name, module):
-    """(name, function, arguments) of every test of a file that needs no fixture, the file loaded with `module` under `name`."""
-    original = getattr(micrograd_plus, name)
-    tests = types.ModuleType(f"planted_{suite}")
-    setattr(micrograd_plus, name, module)  # what `from micrograd_plus import name` gives
+def module_named(name):
+    return importlib.import_module(f"micrograd_plus.{name}")
+
+
+@functools.cache
+def importers_of(name):
+    """The modules of the same package that import a module, directly or not, in an order in which they can be loaded."""
+    package, _, own = name.rpartition(".")
+    if not package:
+        return []
+    files = sorted(Path(module_named(package).__file__).parent.glob("*.py"))
+    imported = {file.stem: set(re.findall(r"^from \.(\w+) import", file.read_text(), re.MULTILINE)) for file in files}
+    del imported["__init__"]
+    found, before = {own}, set()
+    while found != before:
+        before = found
+        found = found | {stem for stem in imported if imported[stem] & found}
+    order = []
+    while len(order) < len(found):
+        order.append(next(stem for stem in sorted(found) if stem not in order and not imported[stem] & found - set(order) - {stem}))
+    return [f"{package}.{stem}" for stem in order[1:]]
+
+
+@functools.cache
+def unchanged_code(name):
+    return unchanged(module_named(name))
+
+
+@contextlib.contextmanager
+def in_place_of(name, code):
+    """The attribute of `micrograd_plus` that tests import, made of a mutant: the module, or a stand-in for its package."""
+    package = name.partition(".")[0]
+    originals = dict(sys.modules)
+    whole = getattr(micrograd_plus, package)
+    implemented = dict(micrograd_plus.tensor.IMPLEMENTATIONS)
     try:
-        exec(source_of(suite), vars(tests))
+        mutant = loaded(module_named(name), code)
+        if "." in name:
+            stand_in = types.ModuleType(whole.__name__)
+            vars(stand_in).update(vars(whole))
+            for part in [name, *importers_of(name)]:
+                module = mutant if part == name else loaded(module_named(part), unchanged_code(part))
+                sys.modules[module.__name__] = module
+                setattr(stand_in, part.rpartition(".")[2], module)
+                for key, value in vars(module_named(part) if part == name else sys.modules[module.__name__]).items():
+                    if getattr(value, "__module__", None) == module.__name__ or key.isupper():
+                        vars(stand_in)[key] = vars(module).get(key, value)
+            mutant = stand_in
+        setattr(micrograd_plus, package, mutant)
+        yield
     finally:
-        setattr(micrograd_plus, name, original)
+        setattr(micrograd_plus, package, whole)
+        sys.modules.update({key: value for key, value in originals.items() if key.startswith("micrograd_plus")})
+        micrograd_plus.tensor.IMPLEMENTATIONS.clear()
+        micrograd_plus.tensor.IMPLEMENTATIONS.update(implemented)
+
+
+def cases(suite):
+    """(name, function, arguments) of every test of a file that needs no fixture, the file loaded anew."""
+    tests = types.ModuleType(f"planted_{suite}")
+    exec(source_of(suite), vars(tests))
     for test, function in list(vars(tests).items()):
         if not test.startswith("test_") or test in SLOW | BESIDE:
             continue
@@ -115,37 +182,38 @@ def with_fixtures(function, fixtures, **arguments):
 found_by = collections.Counter()  # (suite, number of the case): those that found the most are tried first
 
 
-def first_failure(suites, name, module):
-    """The first test that fails with the module in the place of its namesake; None if all pass."""
+def first_failure(name, code):
+    """The first test that fails with the mutant in the place of a module; None if all pass."""
     with warnings.catch_warnings(), np.errstate(all="warn"):
         warnings.simplefilter("error")
-        for suite in suites:
-            case = None
-            try:
-                found = list(cases(suite, name, module))
-                for case in sorted(range(len(found)), key=lambda case: -found_by[suite, case]):
-                    _, function, arguments = found[case]
-                    function(**arguments)
-            except (Exception, pytest.fail.Exception) as error:
-                found_by[suite, case] += 1
-                return f"{suite}: {error!r}"
+        try:
+            with in_place_of(name, code):
+                return first_failing_case(SUITES[name])
+        except Exception as error:  # it does not even import
+            return repr(error)
+
+
+def first_failing_case(suites):
+    for suite in suites:
+        case = None
+        try:
+            found = list(cases(suite))
+            for case in sorted(range(len(found)), key=lambda case: -found_by[suite, case]):
+                _, function, arguments = found[case]
+                function(**arguments)
+        except (Exception, pytest.fail.Exception) as error:
+            found_by[suite, case] += 1
+            return f"{suite}: {error!r}"
     return None
 
 
-@pytest.mark.parametrize("module", SUITES, ids=lambda module: module.__name__.split(".")[-1])
-def test_every_planted_bug_is_found(module, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", SUITES)
+def test_every_planted_bug_is_found(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some mutants write where they should refuse
-    name = module.__name__.split(".")[-1]
-    suites = SUITES[module]
-    assert first_failure(suites, name, loaded(module, unchanged(module))) is None
+    assert first_failure(name, unchanged_code(name)) is None
     count, survivors, excused = 0, [], set()
-    for _, line, what, code in planted(module):
-        try:
-            mutant = loaded(module, code)
-        except Exception:  # it does not even import
-            count += 1
-            continue
-        if first_failure(suites, name, mutant) is None:
+    for _, line, what, code in planted(module_named(name)):
+        if first_failure(name, code) is None:
             reasons = [key for key in EQUIVALENT if key[0] == name and key[1] in line and re.fullmatch(key[2], what)]
             if reasons:
                 excused.update(reasons)

@@ -203,4 +203,4 @@ def test_each_ufunc_has_the_rule_of_its_values(function):
 
 def test_the_tables_do_not_overlap():
     assert not set(tensor._UFUNCS) & set(tensor._CONSTANT_UFUNCS)
-    assert not set(tensor._FUNCTIONS) & set(tensor._CONSTANT_FUNCTIONS)
+    assert not set(tensor.IMPLEMENTATIONS) & set(tensor._CONSTANT_FUNCTIONS)

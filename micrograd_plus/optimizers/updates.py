@@ -1,7 +1,4 @@
-"""Optimizers, gradient clipping and learning-rate schedules.
-
-An optimizer is an elementwise `update` of a parameter and its state; `step` writes it into the parameters' own arrays.
-"""
+"""Optimizers: an elementwise `update` of a parameter and its state; `step` writes it into the parameters' own arrays."""
 
 import math
 from abc import ABC, abstractmethod
@@ -10,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import effects
-from .tensor import Tensor
+from .. import effects
+from ..tensor import Tensor
 
 Group = dict[str, Any]
 
@@ -33,14 +30,14 @@ class Optimizer(ABC):
     """
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
-        entries = _listed(params)
+        entries = listed(params)
         if not entries:
             raise ValueError(
                 f"{type(self).__name__} needs parameters, got none. Pass model.parameters(); "
                 "a Module finds layers, and tensors with requires_grad=True, in its attributes."
             )
         groups = entries if isinstance(entries[0], dict) else [{"params": entries}]
-        self.param_groups: list[Group] = [{**settings, **group, "params": _listed(group["params"])} for group in groups]
+        self.param_groups: list[Group] = [{**settings, **group, "params": listed(group["params"])} for group in groups]
         self.state: dict[Tensor, dict[str, Any]] = {}
         seen: set[int] = set()
         for group in self.param_groups:
@@ -276,139 +273,8 @@ class RMSprop(Optimizer):
         return update
 
 
-# -- clipping ------------------------------------------------------------------------------------------------------------
-
-
-def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients by one factor so that their joint Euclidean norm is at most `max_norm`; return the norm before.
-
-    The factor is max_norm / (norm + 1e-6), at most 1, as in PyTorch. A parameter without a gradient is left alone.
-
-    References: Pascanu et al., 2013, arXiv:1211.5063, algorithm 1.
-    """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm must be positive, got {max_norm}.")
-    grads = _gradients(params)
-    norm = np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in grads)) if grads else np.float64(0)
-    factor = np.minimum(max_norm / (norm + 1e-6), np.float64(1))
-    for g in grads:
-        effects.assign(g, g * factor.astype(g.dtype))
-    return effects.read(norm)
-
-
-def clip_grad_value(params: Iterable[Tensor], clip_value: float) -> None:
-    """Limit every element of every gradient to [-clip_value, clip_value]."""
-    if not clip_value > 0:
-        raise ValueError(f"clip_value must be positive, got {clip_value}.")
-    for g in _gradients(params):
-        effects.assign(g, np.clip(g, -clip_value, clip_value))
-
-
-def _gradients(params: Iterable[Tensor]) -> list[np.ndarray]:
-    return [p._grad for p in _listed(params) if p._grad is not None]
-
-
-def _listed(params: Any) -> list[Any]:
+def listed(params: Any) -> list[Any]:
     """Parameters, or groups of them, as a list; one alone may be given without."""
     if not isinstance(params, (Tensor, dict, Iterable)):
         raise TypeError(f"parameters must be Tensors in a list, got {type(params).__name__}. Call model.parameters().")
     return [params] if isinstance(params, (Tensor, dict)) else list(params)
-
-
-# -- schedules -----------------------------------------------------------------------------------------------------------
-
-
-class Schedule(ABC):
-    """A learning rate as a function of the number of steps taken: `step()` after every epoch (or batch) sets `optimizer.lr`.
-
-    Subclasses define `factor(t)`, by which each group's initial rate is multiplied after t steps.
-
-    Args:
-        optimizer: whose groups' rates are set, at once for t = 0.
-        initial_lrs: the groups' rates to start from; by default those that they have.
-
-    Attributes:
-        steps: how often step() was called.
-        initial_lrs: the rates that it starts from.
-    """
-
-    def __init__(self, optimizer: Optimizer, initial_lrs: list[float] | None = None) -> None:
-        self.optimizer, self.steps = optimizer, 0
-        self.initial_lrs = initial_lrs or [float(group["lr"]) for group in optimizer.param_groups]
-        self._set()
-
-    def step(self) -> None:
-        """Count one step and set the learning rates."""
-        self.steps += 1
-        self._set()
-
-    def _set(self) -> None:
-        for group, initial in zip(self.optimizer.param_groups, self.initial_lrs, strict=True):
-            effects.assign(group, self.rate(self.steps, initial), "lr")
-
-    @abstractmethod
-    def rate(self, t: int, initial: float) -> float:
-        """The learning rate after t steps of a group that began with `initial`."""
-
-
-class StepLR(Schedule):
-    """initial * gamma^floor(t / step_size)."""
-
-    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        if step_size < 1:
-            raise ValueError(f"step_size must be at least 1, got {step_size}.")
-        self.step_size, self.gamma = step_size, gamma
-        super().__init__(optimizer)
-
-    def rate(self, t: int, initial: float) -> float:
-        return initial * self.gamma ** (t // self.step_size)
-
-
-class ExponentialLR(Schedule):
-    """initial * gamma^t."""
-
-    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = gamma
-        super().__init__(optimizer)
-
-    def rate(self, t: int, initial: float) -> float:
-        return initial * self.gamma**t
-
-
-class CosineAnnealingLR(Schedule):
-    """eta_min + (initial - eta_min) (1 + cos(pi t / T_max)) / 2; it stays at eta_min after T_max (PyTorch's rises again).
-
-    References: Loshchilov and Hutter, 2017, arXiv:1608.03983, eq. 5, without restarts.
-    """
-
-    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0) -> None:
-        if T_max < 1:
-            raise ValueError(f"T_max must be at least 1, got {T_max}.")
-        self.T_max, self.eta_min = T_max, eta_min
-        super().__init__(optimizer)
-
-    def rate(self, t: int, initial: float) -> float:
-        return self.eta_min + (initial - self.eta_min) * (1 + math.cos(math.pi * min(t / self.T_max, 1))) / 2
-
-
-class LinearWarmup(Schedule):
-    """initial * (t + 1) / warmup_steps while t < warmup_steps, then another schedule, or a constant rate.
-
-    Args:
-        optimizer: whose learning rates are set.
-        warmup_steps: how many steps the rise takes.
-        after: a schedule of the same optimizer, whose t starts when the warm-up is over.
-    """
-
-    def __init__(self, optimizer: Optimizer, warmup_steps: int, after: Schedule | None = None) -> None:
-        if warmup_steps < 1:
-            raise ValueError(f"warmup_steps must be at least 1, got {warmup_steps}.")
-        if after is not None and after.optimizer is not optimizer:
-            raise ValueError("the schedule after a warm-up must be of the same optimizer, got another. Make both with one optimizer.")
-        self.warmup_steps, self.after = warmup_steps, after
-        super().__init__(optimizer, None if after is None else after.initial_lrs)
-
-    def rate(self, t: int, initial: float) -> float:
-        if t < self.warmup_steps:
-            return initial * (t + 1) / self.warmup_steps
-        return initial if self.after is None else self.after.rate(t - self.warmup_steps, initial)

@@ -1,0 +1,107 @@
+"""Linear, Embedding, Flatten and Dropout."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import functional as F
+from .. import init
+from ..rules import Array
+from ..tensor import Tensor
+from .module import Module, Parameter, as_tensor
+
+
+class Linear(Module):
+    """y = x @ weight + bias.
+
+    Args:
+        in_features: size of the last axis of x.
+        out_features: size of the last axis of y.
+        bias: whether to add a bias.
+        initializer: makes the weight; Xavier normal by default, scale sqrt(2 / (in + out)). The bias starts at zero.
+        generator: what the weight is drawn from.
+
+    Attributes:
+        weight: (in_features, out_features).
+        bias: (out_features,), or None.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        initializer: Callable[..., np.ndarray] = init.xavier_normal,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if size < 1:
+                raise ValueError(f"{name} of Linear must be at least 1, got {size}.")
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(initializer((in_features, out_features), generator))
+        self.bias = Parameter(np.zeros(out_features)) if bias else None
+
+    def forward(self, x: Array) -> Tensor:
+        """x (..., in_features) to y (..., out_features)."""
+        x = as_tensor(x)
+        if x.shape[-1:] != (self.in_features,):
+            raise ValueError(
+                f"Linear({self.in_features}, {self.out_features}) needs input of shape (..., {self.in_features}), got {x.shape}. "
+                "Check the layer before it, or flatten the input."
+            )
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}" + (", bias=False" if self.bias is None else "")
+
+
+class Embedding(Module):
+    """weight[indices]: a learned vector for each of `num_embeddings` symbols.
+
+    Args:
+        num_embeddings: rows of the table.
+        embedding_dim: size of a vector.
+        generator: what the table is drawn from, N(0, 1).
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, generator: np.random.Generator | None = None) -> None:
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.weight = Parameter(init.normal((num_embeddings, embedding_dim), 1.0, generator))
+
+    def forward(self, indices: Array) -> Tensor:
+        """Indices of any shape, whole numbers in [0, num_embeddings), to vectors (*shape, embedding_dim)."""
+        return F.embedding(indices, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_embeddings}, {self.embedding_dim}"
+
+
+class Flatten(Module):
+    """The axes from `start_dim` on made one: (N, C, H, W) to (N, C H W) by default."""
+
+    def __init__(self, start_dim: int = 1) -> None:
+        self.start_dim = start_dim
+
+    def forward(self, x: Array) -> Tensor:
+        tensor = as_tensor(x)
+        shape = tensor.shape
+        return tensor.reshape(*shape[: self.start_dim], math.prod(shape[self.start_dim :]))
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}"
+
+
+class Dropout(Module):
+    """In training, zero each element with probability p and scale the others by 1 / (1 - p); the identity in eval mode."""
+
+    def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"the probability p of Dropout must be in [0, 1], got {p}.")
+        self.p, self.generator = p, generator
+
+    def forward(self, x: Array) -> Tensor:
+        return F.dropout(as_tensor(x), self.p, self.training, self.generator)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

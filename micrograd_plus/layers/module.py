@@ -1,0 +1,177 @@
+"""Module and Parameter: functions with parameters, which are found in attributes by themselves."""
+
+import reprlib
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from .. import effects
+from ..rules import Array
+from ..tensor import Tensor, from_numpy
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module trains. A leaf that requires a gradient becomes one when it is assigned to a Module."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, dtype: Any = None) -> None:
+        super().__init__(data, requires_grad, dtype)
+
+
+class Module:
+    """A function with parameters. Subclasses assign parameters and modules to attributes and define `forward`.
+
+    Parameters, buffers and modules are found in the attributes, in order of assignment, also inside lists, tuples and dicts,
+    at any depth. What occurs twice (a tied weight) counts once, under its first name.
+
+    >>> from micrograd_plus import Linear
+    >>> class Net(Module):
+    ...     def __init__(self):
+    ...         self.blocks = [Linear(2, 3), Linear(3, 1)]
+    ...     def forward(self, x):
+    ...         return self.blocks[1](self.blocks[0](x).relu())
+    >>> [name for name, parameter in Net().named_parameters()]
+    ['blocks.0.weight', 'blocks.0.bias', 'blocks.1.weight', 'blocks.1.bias']
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes."""
+        raise TypeError(f"a Module needs a forward() method, {type(self).__name__} has none. Define it.")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, _raw(value) if name in vars(self).get("_buffers", ()) else _adopted(value))
+
+    def register_buffer(self, name: str, array: Any) -> None:
+        """Keep an array that belongs to the state but is not trained: running statistics, a table of positions."""
+        object.__setattr__(self, "_buffers", (*vars(self).get("_buffers", ()), name))
+        setattr(self, name, array if isinstance(array, Tensor) else np.array(array))
+
+    def _entries(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, "Parameter | Module | np.ndarray"]]:
+        """This module, its parameters, buffers and modules with their names, depth first, each once."""
+        seen.add(id(self))
+        yield prefix, self
+        for name, value in list(vars(self).items()):
+            if name in vars(self).get("_buffers", ()):
+                yield prefix + name, value
+            else:
+                yield from _entries_of(value, prefix + name, seen)
+
+    def named_modules(self) -> Iterator[tuple[str, "Module"]]:
+        """This module (named "") and all below it, with dotted names."""
+        return ((name.removesuffix("."), x) for name, x in self._entries("", set()) if isinstance(x, Module))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Parameters with dotted names, frozen ones included."""
+        return ((name, x) for name, x in self._entries("", set()) if isinstance(x, Parameter))
+
+    def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Buffers with dotted names."""
+        return ((name, x) for name, x in self._entries("", set()) if isinstance(x, np.ndarray))
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, frozen ones included."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode (dropout drops, batch norm uses the batch), for this module and all below it."""
+        for _, module in self.named_modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self) -> Self:
+        """Evaluation mode, for this module and all below it."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all parameters and buffers, by dotted name."""
+        return {name: array.copy() for name, array in self._state()}
+
+    def _state(self) -> Iterator[tuple[str, np.ndarray]]:
+        for name, x in self._entries("", set()):
+            if not isinstance(x, Module):
+                yield name, x.data if isinstance(x, Parameter) else x
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Write arrays into parameters and buffers of the same names and shapes; nothing is written if any differs.
+
+        Raises:
+            ValueError: names are missing or unexpected, or shapes differ; all of them are listed.
+        """
+        own, given = dict(self._state()), {name: _raw(value) for name, value in state.items()}
+        problems = [f"missing {name!r}" for name in own if name not in given]
+        problems += [f"unexpected {name!r}" for name in given if name not in own]
+        for name in [name for name in own if name in given]:
+            if given[name].shape != own[name].shape:
+                problems.append(f"{name!r} has shape {given[name].shape}, must be {own[name].shape}")
+            elif not np.can_cast(given[name].dtype, own[name].dtype, "same_kind"):
+                problems.append(f"{name!r} has dtype {given[name].dtype}, must be {own[name].dtype}")
+        if problems:
+            raise ValueError(f"a state dict must have this module's names and shapes: {'; '.join(problems)}. Build the same model first.")
+        for name, array in own.items():
+            effects.assign(array, given[name])
+
+    def extra_repr(self) -> str:
+        """What the module's line in `repr` says of its settings."""
+        return ""
+
+    @reprlib.recursive_repr()
+    def __repr__(self) -> str:
+        children = [(name, value) for name, value in vars(self).items() if _holds_modules(value)]
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = [line for name, value in children for line in f"{name}: {value!r}".split("\n")]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _adopted(value: Any) -> Any:
+    """The same object, where leaves that require a gradient, also inside lists and dicts, have become Parameters."""
+    if type(value) is Tensor:
+        if value.requires_grad and value.is_leaf:
+            value.__class__ = Parameter
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _adopted(item)
+    elif isinstance(value, dict):
+        _adopted(list(value.values()))
+    return value
+
+
+def _entries_of(value: Any, name: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Module):
+        if id(value) not in seen:
+            yield from value._entries(f"{name}.", seen)
+    elif isinstance(value, Tensor):
+        if isinstance(_adopted(value), Parameter) and id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
+    elif isinstance(value, (list, tuple, dict)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in list(items):
+            yield from _entries_of(item, f"{name}.{key}", seen)
+
+
+def _holds_modules(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, Module) or (isinstance(value, (list, tuple)) and any(_holds_modules(item) for item in value))
+
+
+def as_tensor(x: Array) -> Tensor:
+    """What a layer was given, as a Tensor; an array is shared, not copied."""
+    return x if isinstance(x, Tensor) else from_numpy(x)
+
+
+def _raw(x: Any) -> np.ndarray:
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
