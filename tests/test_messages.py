@@ -22,7 +22,8 @@ from micrograd_plus import (
     scalar,
     utils,
 )
-from tests.raising import unreached
+
+from .raising import unreached
 
 MODULES = [effects, init, nn, gradcheck, utils, scalar, files, progress]
 MODULES += [functional.feedforward, functional.normalisation]

@@ -149,6 +149,7 @@ def in_place_of(name, code):
 def cases(suite):
     """(name, function, arguments) of every test of a file that needs no fixture, the file loaded anew."""
     tests = types.ModuleType(f"planted_{suite}")
+    tests.__package__ = ".".join([__package__, *suite.split("/")[:-1]])
     exec(source_of(suite), vars(tests))
     for test, function in list(vars(tests).items()):
         if not test.startswith("test_") or test in SLOW | BESIDE:
