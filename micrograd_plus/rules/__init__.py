@@ -27,6 +27,7 @@ from .normalisation import log_softmax, softmax, standardize
 from .products import affine, einsum, matmul
 from .reductions import max, mean, min, sum
 from .rule import LINEAR, PRIMITIVES, Array, Pullback, Pulled, Rule, linear, primitive
+from .selection import pad, scatter_along, take_along
 from .shapes import broadcast_to, cast, concatenate, gather_rows, getitem, reshape, scatter, stack, take_rows, transpose
 
 __all__ = [
@@ -67,12 +68,14 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "pad",
     "phi",
     "power",
     "primitive",
     "relu",
     "reshape",
     "scatter",
+    "scatter_along",
     "sigmoid",
     "silu",
     "sin",
@@ -84,6 +87,7 @@ __all__ = [
     "standardize",
     "subtract",
     "sum",
+    "take_along",
     "take_rows",
     "tanh",
     "transpose",

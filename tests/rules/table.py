@@ -134,6 +134,30 @@ def joined(*arrays: np.ndarray, axis: int = 0) -> np.ndarray:
     return out
 
 
+def over_rows(f: Callable[..., Any], axis: int, *arrays: np.ndarray) -> np.ndarray:
+    """A function of rows, applied to the rows of the arrays along an axis, the other axes broadcasting."""
+    moved = [np.moveaxis(x, axis, -1) for x in arrays]
+    rows = np.broadcast_shapes(*(x.shape[:-1] for x in moved))
+    spread = [np.broadcast_to(x, (*rows, x.shape[-1])) for x in moved]
+    out = np.array([f(*(x[row] for x in spread)) for row in np.ndindex(rows)])
+    return np.moveaxis(out.reshape(*rows, -1), -1, axis)
+
+
+_along_cases = [  # shape, indices, axis
+    ((3, 4), [[0, 3, 3], [1, 1, 1], [2, 0, -1]], 1),
+    ((3, 4), [[0, 2, -3, 2]], 0),
+    ((3, 4), [[0], [-1], [2]], -1),
+    ((3, 4), [[1, 1, 3]], -1),
+    ((1, 4), [[0, 1], [3, 3]], 1),
+    ((3, 4, 2), [[[0, 1], [1, 1]]], 1),
+    ((2, 3, 2), [[[0]], [[2]]], -2),
+    ((2, 3, 2), [[[1, 0], [0, 0], [1, 1]]], 0),
+    ((4,), [3, 3, 0, 3, 1], 0),
+    ((1,), [0, 0, -1], 0),
+    ((2, 3), np.empty((2, 0), int), 1),
+]
+
+
 def einsum_cases() -> list[Case]:
     a, b, c = normal(2, 3), normal(3, 4), normal(2, 3, 4)
     vector, square = normal(3), normal(3, 3)
@@ -440,6 +464,34 @@ TABLE: dict[str, Entry] = {
             case(normal(3), [0, 299, 0], count=300),
         ],
         constants=(1,),
+    ),
+    # selection
+    "take_along": Entry(
+        lambda x, indices, axis: over_rows(lambda row, places: row[places], axis, x, indices),
+        [case(normal(*shape), indices, axis=axis) for shape, indices, axis in _along_cases],
+        constants=(1,),
+    ),
+    "scatter_along": Entry(
+        lambda values, indices, axis, size: over_rows(
+            lambda row, places: ((places[:, None] % size == np.arange(size)) * row[:, None]).sum(0), axis, values, indices
+        ),
+        [
+            case(np.take_along_axis(normal(*shape), np.asarray(indices), axis), indices, axis=axis, size=shape[axis])
+            for shape, indices, axis in _along_cases
+        ]
+        + [case(normal(1, 3), [[0, 1, 1], [2, 0, 3]], axis=1, size=4), case(normal(2, 1), [[0, 1, 1], [2, 0, 3]], axis=-1, size=4)],
+        constants=(1,),
+    ),
+    "pad": Entry(
+        lambda x, widths, value=0.0: np.pad(x, widths, "constant", constant_values=value),
+        [
+            case(normal(2, 3), widths=((1, 2), (0, 3))),
+            case(normal(2, 3), widths=((0, 0), (2, 0)), value=1.5),
+            case(normal(3), widths=((0, 1),), value=-2),
+            case(normal(2, 1, 3), widths=((0, 0), (1, 1), (2, 1))),
+            case(normal(2, 0), widths=((1, 0), (1, 1))),
+            case(normal(2, 3), widths=((0, 0), (0, 0))),
+        ],
     ),
     # normalisation
     "softmax": Entry(

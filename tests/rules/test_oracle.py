@@ -20,6 +20,12 @@ def scattered(values, index, shape):
     return torch.autograd.grad(taken, base, values.expand(taken.shape) if values.ndim else values, create_graph=True)[0]
 
 
+def scattered_along(values, indices, axis, size):
+    values, indices = torch.broadcast_tensors(values, indices % size)
+    shape = [size if i == axis % values.ndim else n for i, n in enumerate(values.shape)]
+    return torch.zeros(shape, dtype=values.dtype).scatter_add(axis, indices, values)
+
+
 def reduction(function):
     def reduce(x, axis=None, keepdims=False):
         axes = tuple(range(x.ndim)) if axis is None else tuple(int(i) for i in axis) if isinstance(axis, tuple) else (int(axis),)
@@ -79,6 +85,9 @@ PEERS = {
     "scatter": lambda values, index, shape: scattered(values, index, shape),
     "take_rows": lambda x, indices: x[indices],
     "gather_rows": lambda values, indices, count: torch.zeros((count, *values.shape[1:]), dtype=values.dtype).index_add(0, indices, values),
+    "take_along": lambda x, indices, axis: torch.take_along_dim(x, indices % x.shape[axis], axis),
+    "scatter_along": scattered_along,
+    "pad": lambda x, widths, value=0.0: F.pad(x, [width for pair in reversed(widths) for width in pair], value=value),
     "softmax": lambda x, axis=-1: F.softmax(x, axis),
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, axis),
     "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),

@@ -29,6 +29,7 @@ DEPENDENTS = {
     "normalisation": ["likelihoods"],
     "products": [],
     "reductions": [],
+    "selection": [],
     "shapes": [],
 }
 
