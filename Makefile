@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: train test lint types coverage check oracle bench clean
+.PHONY: train test lint types coverage check oracle fuzz bench clean
 
 train: .venv/.stamp-train
 	.venv/bin/micrograd-plus train $(ARGS)
@@ -25,6 +25,10 @@ check: lint types coverage
 
 oracle: .venv/.stamp-bench
 	.venv/bin/python -m pytest -m oracle $(ARGS)
+
+# Random programs against PyTorch: ARGS="--programs 100000 --seed 7" for others and more.
+fuzz: .venv/.stamp-bench
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/python -m tests.fuzz $(ARGS)
 
 bench: .venv/.stamp-bench
 	.venv/bin/python benchmarks/compare.py $(ARGS)

@@ -1,5 +1,6 @@
 """Matrix products and Einstein sums."""
 
+import math
 import string
 
 import numpy as np
@@ -10,8 +11,13 @@ from .rule import Array, Pulled
 def _product(x: Array, y: Array) -> Array:
     """x @ y; a stack of matrices times one matrix is a single product, where NumPy would make one for each."""
     if x.ndim > 2 and y.ndim == 2:
-        return (x.reshape(-1, x.shape[-1]) @ y).reshape(*x.shape[:-1], y.shape[-1])
+        return (_rows(x) @ y).reshape(*x.shape[:-1], y.shape[-1])
     return x @ y
+
+
+def _rows(x: Array) -> Array:
+    """A stack of matrices as one, its rows below one another."""
+    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1])  # and not -1, which has no meaning where an axis is empty
 
 
 def _transposed(x: Array) -> Array:
@@ -35,7 +41,7 @@ def matmul(x: Array, y: Array) -> Pulled:
         if y.ndim == 1:
             return (_transposed(x) @ g[..., None])[..., 0]
         if y.ndim == 2 and x.ndim > 2:
-            return x.reshape(-1, x.shape[-1]).T @ g.reshape(-1, g.shape[-1])
+            return _rows(x).T @ _rows(g)
         return _transposed(x) @ g
 
     return _product(x, y), (pullback_x, pullback_y)
@@ -54,10 +60,10 @@ def einsum(*operands: Array, subscripts: str) -> Pulled:
     operand lacks. Two cases need care: an index repeated within the operand puts the cotangent on a diagonal, and along
     an index that only this operand has, and the output has not, the cotangent is constant.
     """
-    terms, output = _explicit(subscripts, [x.ndim for x in operands])
+    terms, output = _explicit(subscripts, [np.ndim(x) for x in operands])
 
     def pullback(k: int, g: Array) -> Array:
-        shape = operands[k].shape
+        shape = np.shape(operands[k])
         unused = (letter for letter in string.ascii_letters if letter not in "".join([output, *terms]))
         sources = [(output, g), *((term, x) for i, (term, x) in enumerate(zip(terms, operands, strict=True)) if i != k)]
         target = ""

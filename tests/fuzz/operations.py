@@ -1,0 +1,439 @@
+"""What random programs are made of: for each operation, how to choose its inputs and options, and what it is in both libraries.
+
+`choose(random, pool)` returns (positions of the inputs, options), or None where the pool has no fitting value. `ours` and
+`theirs` take the inputs and the options. Arguments are kept where an operation has a finite derivative, by a composition such as
+log(x^2 + 1/2), and away from kinks by less than GAP, but for exact zeros and ties: those are conventions, and compared too.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import micrograd_plus as mg
+from micrograd_plus import functional, rules
+from micrograd_plus.tensor import apply
+
+F = torch.nn.functional
+GAP = 1e-6
+LARGEST = 600  # elements of a value
+
+
+class Operation(NamedTuple):
+    choose: Callable[[np.random.Generator, list[np.ndarray]], tuple[tuple[int, ...], dict[str, Any]] | None]
+    ours: Callable[..., Any]
+    theirs: Callable[..., Any]
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(name: str, choose: Any, ours: Any, theirs: Any) -> None:
+    assert name not in OPERATIONS
+    OPERATIONS[name] = Operation(choose, ours, theirs)
+
+
+# -- choosing ------------------------------------------------------------------------------------------------------------
+
+
+def one_of(random, several):
+    several = list(several)
+    return several[random.integers(len(several))] if several else None
+
+
+def any_one(condition=lambda x: True, options=lambda random, x: {}):
+    """One value for which a condition holds, and options that depend on it (None where there are none)."""
+
+    def choose(random, pool):
+        i = one_of(random, [i for i, x in enumerate(pool) if condition(x)])
+        if i is None:
+            return None
+        chosen = options(random, pool[i])
+        return None if chosen is None else ((int(i),), chosen)
+
+    return choose
+
+
+def broadcastable(condition=lambda x, y: True):
+    def choose(random, pool):
+        def fits(x, y):
+            try:
+                return math.prod(np.broadcast_shapes(x.shape, y.shape)) <= LARGEST and condition(x, y)
+            except ValueError:
+                return False
+
+        i = int(random.integers(len(pool)))
+        j = one_of(random, [j for j, y in enumerate(pool) if fits(pool[i], y)])
+        return None if j is None else ((i, int(j)), {})
+
+    return choose
+
+
+def clear_of(*kinks):
+    """No element near a kink, but for those exactly on it."""
+    return lambda x: all(bool(np.all((np.abs(x - kink) > GAP) | (x == kink))) for kink in kinks)
+
+
+def apart(x, axis=None):
+    """No two elements along an axis nearly, but not exactly, equal."""
+    steps = np.diff(np.sort(x, axis=axis), axis=-1 if axis is None else axis)
+    return bool(np.all((steps > GAP) | (steps == 0)))
+
+
+def never_close(x, y):
+    difference = np.abs(x - y)
+    return bool(np.all((difference > GAP) | (difference == 0)))
+
+
+def an_axis(random, x):
+    return {"axis": int(random.integers(-x.ndim, x.ndim))} if x.ndim else None
+
+
+def some_axes(random, x):
+    """None, an axis or several, keepdims or not."""
+    kind = random.integers(3)
+    if kind == 0 or not x.ndim:
+        axis = None
+    elif kind == 1:
+        axis = int(random.integers(-x.ndim, x.ndim))
+    else:
+        axis = tuple(int(i) for i in random.permutation(x.ndim)[: random.integers(1, x.ndim + 1)])
+    return {"axis": axis, "keepdims": bool(random.integers(2))}
+
+
+def axes_of(x, axis):
+    return tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+
+
+def reduction(function):
+    """PyTorch's reduction with NumPy's axis."""
+    return lambda x, axis=None, keepdims=False: function(x, axes_of(x, axis), keepdims) if x.ndim else function(x[None], (0,), False)
+
+
+def apart_along(random, x):
+    options = some_axes(random, x)
+    axes = axes_of(x, options["axis"])
+    rows = np.moveaxis(x, axes, range(len(axes))).reshape(math.prod(x.shape[i] for i in axes), -1) if x.ndim else x.reshape(1, 1)
+    return options if apart(rows, 0) else None
+
+
+# -- arithmetic ----------------------------------------------------------------------------------------------------------
+
+operation("add", broadcastable(), lambda x, y: x + y, lambda x, y: x + y)
+operation("subtract", broadcastable(), lambda x, y: x - y, lambda x, y: x - y)
+operation("multiply", broadcastable(), lambda x, y: x * y, lambda x, y: x * y)
+operation("divide", broadcastable(), lambda x, y: x / (y * y + 0.5), lambda x, y: x / (y * y + 0.5))
+operation("power", broadcastable(), lambda x, y: (x * x + 0.5) ** y.tanh(), lambda x, y: (x * x + 0.5) ** y.tanh())
+operation("a number", any_one(options=lambda r, x: {"c": one_of(r, [2, -1.5, 0.25])}), lambda x, c: c * x - c, lambda x, c: c * x - c)
+operation("number over", any_one(), lambda x: 2 / (x * x + 1), lambda x: 2 / (x * x + 1))
+operation("number to the", any_one(), lambda x: 2 ** x.tanh(), lambda x: 2 ** x.tanh())
+operation("square by **", any_one(), lambda x: x**2, lambda x: x**2)
+operation("cube", any_one(), lambda x: x**3, lambda x: x**3)
+operation("negative", any_one(), lambda x: -x, lambda x: -x)
+operation("maximum", broadcastable(never_close), mg.maximum, torch.maximum)
+operation("minimum", broadcastable(never_close), mg.minimum, torch.minimum)
+operation("exp", any_one(lambda x: x.size == 0 or x.max() < 5), lambda x: x.exp(), torch.exp)
+operation("log", any_one(), lambda x: (x * x + 0.5).log(), lambda x: (x * x + 0.5).log())
+operation("log1p", any_one(), lambda x: np.log1p(x * x), lambda x: torch.log1p(x * x))
+operation("expm1", any_one(lambda x: x.size == 0 or x.max() < 5), np.expm1, torch.expm1)
+operation("sqrt", any_one(), lambda x: (x * x + 0.5).sqrt(), lambda x: (x * x + 0.5).sqrt())
+operation("square", any_one(), np.square, torch.square)
+operation("sin", any_one(), lambda x: x.sin(), torch.sin)
+operation("cos", any_one(), lambda x: x.cos(), torch.cos)
+operation("abs", any_one(clear_of(0)), lambda x: x.abs(), torch.abs)
+operation("clip", any_one(clear_of(-0.5, 1)), lambda x: x.clip(-0.5, 1), lambda x: x.clip(-0.5, 1))
+operation("where", broadcastable(lambda x, y: clear_of(0)(x)), lambda x, y: mg.where(x > 0, x, y), lambda x, y: torch.where(x > 0, x, y))
+operation("same twice", any_one(), lambda x: x * x + x, lambda x: x * x + x)
+
+# -- activations ---------------------------------------------------------------------------------------------------------
+
+for _name, _theirs, _kinks in [
+    ("relu", torch.relu, (0,)),
+    ("leaky_relu", F.leaky_relu, (0,)),
+    ("elu", F.elu, (0,)),
+    ("gelu", F.gelu, ()),
+    ("silu", F.silu, ()),
+    ("sigmoid", torch.sigmoid, ()),
+    ("tanh", torch.tanh, ()),
+    ("softplus", lambda x: torch.logaddexp(x, torch.zeros_like(x)), ()),
+]:
+    operation(_name, any_one(clear_of(*_kinks)), getattr(mg.Tensor, _name), _theirs)
+operation("phi", any_one(), lambda x: apply(rules.phi, x), torch.special.ndtr)
+operation(
+    "gelu by tanh",
+    any_one(),
+    lambda x: 0.5 * x * (1 + (math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh()),
+    lambda x: F.gelu(x, approximate="tanh"),
+)
+
+# -- reductions ----------------------------------------------------------------------------------------------------------
+
+full = any_one(lambda x: x.size, some_axes)
+operation("sum", any_one(options=some_axes), mg.Tensor.sum, reduction(torch.sum))
+operation("mean", full, mg.Tensor.mean, reduction(torch.mean))
+operation("max", any_one(lambda x: x.size, apart_along), mg.Tensor.max, reduction(torch.amax))
+operation("min", any_one(lambda x: x.size, apart_along), mg.Tensor.min, reduction(torch.amin))
+operation("var", full, mg.Tensor.var, reduction(lambda x, axes, keepdims: torch.var(x, axes, correction=0, keepdim=keepdims)))
+operation(
+    "std of a sum of squares",
+    full,
+    lambda x, axis, keepdims: (x.var(axis, keepdims) + 0.5).sqrt(),
+    lambda x, axis, keepdims: (reduction(lambda x, a, k: torch.var(x, a, correction=0, keepdim=k))(x, axis, keepdims) + 0.5).sqrt(),
+)
+
+# -- products ------------------------------------------------------------------------------------------------------------
+
+
+def multiplicable(random, pool):
+    """Two values that `@` takes."""
+
+    def fits(x, y):
+        if not (x.ndim and y.ndim and x.shape[-1] == y.shape[max(y.ndim - 2, 0)]):
+            return False
+        try:
+            return (x @ y).size <= LARGEST
+        except ValueError:
+            return False
+
+    pairs = [(i, j) for i, x in enumerate(pool) for j, y in enumerate(pool) if fits(x, y)]
+    pair = one_of(random, pairs)
+    return None if pair is None else (pair, {})
+
+
+def contraction(random, pool):
+    """An einsum of one to three values: letters at random, shared where sizes agree."""
+    count = int(random.integers(1, 4))
+    inputs = tuple(int(i) for i in random.integers(0, len(pool), count))
+    sizes: dict[str, int] = {}
+    terms = []
+    for i in inputs:
+        term = ""
+        for size in pool[i].shape:
+            known = [letter for letter in sizes if sizes[letter] == size]
+            fresh = "abcdefghij"[len(sizes)] if len(sizes) < 10 else None
+            letter = one_of(random, known) if known and (random.random() < 0.6 or fresh is None) else fresh
+            if letter is None:
+                return None
+            sizes[letter] = size
+            term += letter
+        terms.append(term)
+    kept = [letter for letter in sizes if random.random() < 0.5]
+    output = "".join(random.permutation(kept)) if kept else ""
+    if math.prod(sizes.values()) > 20_000 or math.prod(sizes[letter] for letter in output) > LARGEST:
+        return None
+    return inputs, {"subscripts": ",".join(terms) + "->" + output}
+
+
+def affine_inputs(random, pool):
+    xs = [i for i, x in enumerate(pool) if x.ndim >= 1]
+    i = one_of(random, xs)
+    if i is None:
+        return None
+    weights = [j for j, w in enumerate(pool) if w.ndim == 2 and w.shape[0] == pool[i].shape[-1]]
+    j = one_of(random, weights)
+    if j is None or pool[i].ndim < 2:
+        return None
+    k = one_of(random, [k for k, b in enumerate(pool) if b.shape == pool[j].shape[1:]])
+    return None if k is None else ((i, j, k), {})
+
+
+operation("matmul", multiplicable, lambda x, y: x @ y, torch.matmul)
+operation("affine", affine_inputs, functional.linear, lambda x, w, b: x @ w + b)
+operation("einsum", contraction, lambda *xs, subscripts: mg.einsum(subscripts, *xs), lambda *xs, subscripts: torch.einsum(subscripts, *xs))
+operation("self product", any_one(lambda x: x.ndim == 2), lambda x: x @ x.T, lambda x: x @ x.T)
+
+
+# -- shapes --------------------------------------------------------------------------------------------------------------
+
+
+def another_shape(random, x):
+    sizes = list(x.shape)
+    if 0 in sizes:
+        return None
+    factors = [p for size in sizes for p in prime_factors(size)]
+    random.shuffle(factors)
+    shape: list[int] = [1] * int(random.integers(1 if factors else 0, 4))
+    for factor in factors:
+        shape[random.integers(len(shape))] *= factor
+    return {"shape": tuple(int(s) for s in shape)}
+
+
+def prime_factors(n):
+    for p in range(2, n + 1):
+        if n % p == 0:
+            return [p, *prime_factors(n // p)]
+    return []
+
+
+def a_permutation(random, x):
+    return {"axes": tuple(int(i) for i in random.permutation(x.ndim))} if x.ndim else None
+
+
+def a_larger_shape(random, x):
+    shape = tuple(int(random.integers(1, 4)) if size == 1 and random.random() < 0.7 else size for size in x.shape)
+    shape = tuple(int(i) for i in random.integers(1, 3, random.integers(0, 2))) + shape
+    return {"shape": shape} if math.prod(shape) <= LARGEST and len(shape) <= 5 else None
+
+
+def a_basic_index(random, x):
+    """Ints, slices with steps of either sign, new axes and an ellipsis."""
+    index: list[Any] = []
+    for size in x.shape:
+        kind = random.integers(4)
+        if kind == 0 and size:
+            index.append(int(random.integers(-size, size)))
+        elif kind == 1:
+            index.append(slice(None))
+        else:
+            bounds = [None if random.random() < 0.4 else int(random.integers(-size - 1, size + 2)) for _ in range(2)]
+            index.append(slice(*bounds, one_of(random, [None, 1, 2, -1, -2])))
+    index = index[: random.integers(0, len(index) + 1)]
+    if random.random() < 0.3:
+        index.insert(int(random.integers(0, len(index) + 1)), None)
+    if random.random() < 0.3:
+        index.append(Ellipsis)
+    taken = x[tuple(index)]
+    return {"index": tuple(index)} if taken.ndim <= 5 else None
+
+
+def an_advanced_index(random, x):
+    """Arrays of positions, which may repeat, or a mask, beside slices."""
+    if not x.ndim or 0 in x.shape:
+        return None
+    axis = int(random.integers(x.ndim))
+    before = (slice(None),) * axis
+    kind = random.integers(4)
+    size = x.shape[axis]
+    if kind == 0:
+        return {"index": (*before, random.integers(-size, size, random.integers(1, 5)))}
+    if kind == 1:
+        return {"index": (*before, random.integers(-size, size, (2, int(random.integers(1, 3)))))} if x.ndim < 4 else None
+    if kind == 2:
+        return {"index": (*before, random.random(size) < 0.6)}
+    if x.ndim < 2:
+        return None
+    length = int(random.integers(1, 4))
+    return {"index": (random.integers(0, x.shape[0], length), random.integers(0, x.shape[1], length))}
+
+
+def theirs_indexed(x, index):
+    """PyTorch has no negative steps: by positions in the flattened array."""
+    positions = np.arange(x.numel()).reshape(tuple(x.shape))[index]
+    return x.reshape(-1)[torch.as_tensor(positions.copy())]
+
+
+def joinable(random, pool):
+    i = one_of(random, [i for i, x in enumerate(pool) if x.ndim])
+    if i is None:
+        return None
+    axis = int(random.integers(pool[i].ndim))
+
+    def rest(x):
+        return x.ndim, x.shape[:axis], x.shape[axis + 1 :]
+
+    several = [j for j, x in enumerate(pool) if x.ndim and rest(x) == rest(pool[i])]
+    chosen = tuple(int(j) for j in random.choice(several, random.integers(1, 4)))
+    return (
+        (chosen, {"axis": axis - pool[i].ndim if random.random() < 0.5 else axis}) if sum(pool[j].size for j in chosen) <= LARGEST else None
+    )
+
+
+def stackable(random, pool):
+    i = int(random.integers(len(pool)))
+    several = [j for j, x in enumerate(pool) if x.shape == pool[i].shape and x.ndim < 5]
+    if not several:
+        return None
+    chosen = tuple(int(j) for j in random.choice(several, random.integers(1, 4)))
+    ndim = pool[i].ndim + 1
+    return (chosen, {"axis": int(random.integers(-ndim, ndim))}) if sum(pool[j].size for j in chosen) <= LARGEST else None
+
+
+def rows_to_take(random, x):
+    if x.ndim < 1 or not x.shape[0]:
+        return None
+    shape = tuple(int(i) for i in random.integers(1, 4, random.integers(1, 3)))
+    return {"indices": random.integers(0, x.shape[0], shape)} if x.ndim + len(shape) <= 5 else None
+
+
+operation("reshape", any_one(options=another_shape), mg.Tensor.reshape, lambda x, shape: x.reshape(shape))
+OPERATIONS["reshape"] = OPERATIONS["reshape"]._replace(ours=lambda x, shape: x.reshape(shape))
+operation("transpose", any_one(options=a_permutation), lambda x, axes: x.transpose(axes), lambda x, axes: x.permute(axes))
+operation("T", any_one(), lambda x: x.T, lambda x: x.permute(tuple(reversed(range(x.ndim)))))
+operation("broadcast_to", any_one(options=a_larger_shape), lambda x, shape: np.broadcast_to(x, shape), torch.broadcast_to)
+OPERATIONS["broadcast_to"] = OPERATIONS["broadcast_to"]._replace(theirs=lambda x, shape: torch.broadcast_to(x, shape))
+operation("slice", any_one(lambda x: x.ndim, a_basic_index), lambda x, index: x[index], theirs_indexed)
+operation("index", any_one(options=an_advanced_index), lambda x, index: x[index], theirs_indexed)
+operation("concatenate", joinable, lambda *xs, axis: mg.concatenate(xs, axis), lambda *xs, axis: torch.cat(xs, axis))
+operation("stack", stackable, lambda *xs, axis: mg.stack(xs, axis), lambda *xs, axis: torch.stack(xs, axis))
+operation("take_rows", any_one(options=rows_to_take), lambda x, indices: apply(rules.take_rows, x, indices), lambda x, indices: x[indices])
+operation("clone", any_one(), mg.Tensor.clone, torch.clone)
+operation("swapaxes", any_one(lambda x: x.ndim > 1), lambda x: np.swapaxes(x, 0, -1), lambda x: x.swapaxes(0, -1))
+
+# -- softmax, normalisation and losses -----------------------------------------------------------------------------------
+
+
+def some_trailing_axes(random, x):
+    return {"axis": tuple(range(-int(random.integers(1, x.ndim + 1)), 0)), "eps": 0.1} if x.ndim and x.size else None
+
+
+def labels_of(random, x):
+    return {"labels": random.integers(0, x.shape[1], x.shape[0])} if x.ndim == 2 and x.shape[0] and x.shape[1] else None
+
+
+def standardized(x, axis, eps):
+    return (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt()
+
+
+operation("softmax", any_one(lambda x: x.size, an_axis), mg.Tensor.softmax, lambda x, axis: F.softmax(x, axis))
+operation("log_softmax", any_one(lambda x: x.size, an_axis), mg.Tensor.log_softmax, lambda x, axis: F.log_softmax(x, axis))
+operation("standardize", any_one(options=some_trailing_axes), lambda x, **o: apply(rules.standardize, x, **o), standardized)
+operation(
+    "cross_entropy",
+    any_one(options=labels_of),
+    lambda x, labels: mg.CrossEntropyLoss(reduction="none")(x, labels),
+    lambda x, labels: F.cross_entropy(x, torch.as_tensor(labels), reduction="none"),
+)
+operation(
+    "binary_cross_entropy",
+    any_one(options=lambda random, x: {"targets": random.random(x.shape)}),
+    lambda x, targets: mg.BCELoss(reduction="none")(x.sigmoid() * 0.9 + 0.05, mg.Tensor(targets)),
+    lambda x, targets: F.binary_cross_entropy(x.sigmoid() * 0.9 + 0.05, torch.as_tensor(targets), reduction="none"),
+)
+operation(
+    "huber",
+    broadcastable(lambda x, y: x.shape == y.shape and clear_of(-1, 1)(x - y)),
+    lambda x, y: mg.HuberLoss(reduction="none")(x, y),
+    lambda x, y: F.huber_loss(x, y, reduction="none"),
+)
+
+# -- selection -----------------------------------------------------------------------------------------------------------
+
+
+def some_widths(random, x):
+    widths = tuple((int(a), int(b)) for a, b in random.integers(0, 3, (x.ndim, 2)))
+    larger = math.prod(size + sum(pair) for size, pair in zip(x.shape, widths, strict=True))
+    return {"widths": widths, "value": one_of(random, [0.0, 1.5])} if larger <= LARGEST else None
+
+
+def theirs_padded(x, widths, value):
+    return F.pad(x, [width for pair in reversed(widths) for width in pair], value=value)
+
+
+def positions_along(random, x):
+    """Positions along an axis, which may repeat."""
+    if not x.ndim or not x.size:
+        return None
+    axis = int(random.integers(-x.ndim, x.ndim))
+    shape = [int(random.integers(1, 5)) if i == axis % x.ndim else size for i, size in enumerate(x.shape)]
+    return {"indices": random.integers(0, x.shape[axis], shape), "axis": axis}
+
+
+operation("pad", any_one(options=some_widths), lambda x, **options: apply(rules.pad, x, **options), theirs_padded)
+operation(
+    "take_along",
+    any_one(options=positions_along),
+    lambda x, indices, axis: apply(rules.take_along, x, indices, axis=axis),
+    lambda x, indices, axis: torch.gather(x, axis, torch.as_tensor(indices)),
+)
