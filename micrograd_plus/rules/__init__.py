@@ -1,6 +1,7 @@
 """Every differentiable operation, as a rule: its value and its pullbacks, side by side. `rule.py` says what a rule is."""
 
 from .activations import elu, gelu, leaky_relu, phi, relu, sigmoid, silu, softplus, tanh
+from .aggregation import cumsum, logsumexp, norm, prod
 from .arithmetic import (
     absolute,
     add,
@@ -22,13 +23,17 @@ from .arithmetic import (
     subtract,
     where,
 )
+from .elementary import arctan, log2, log10, tan
 from .likelihoods import binary_cross_entropy, cross_entropy
+from .linalg import solve
 from .normalisation import log_softmax, softmax, standardize
 from .products import affine, einsum, matmul
+from .recurrent import gru_cell, lstm_cell
 from .reductions import max, mean, min, sum
 from .rule import LINEAR, PRIMITIVES, Array, Pullback, Pulled, Rule, linear, primitive
 from .selection import pad, scatter_along, take_along
-from .shapes import broadcast_to, cast, concatenate, gather_rows, getitem, reshape, scatter, stack, take_rows, transpose
+from .shapes import broadcast_to, cast, concatenate, gather_rows, getitem, reshape, scatter, stack, take_rows, transpose, unstack
+from .windows import scatter_windows, window_max, windows
 
 __all__ = [
     "LINEAR",
@@ -40,6 +45,7 @@ __all__ = [
     "absolute",
     "add",
     "affine",
+    "arctan",
     "binary_cross_entropy",
     "broadcast_to",
     "cast",
@@ -47,6 +53,7 @@ __all__ = [
     "concatenate",
     "cos",
     "cross_entropy",
+    "cumsum",
     "divide",
     "einsum",
     "elu",
@@ -55,11 +62,16 @@ __all__ = [
     "gather_rows",
     "gelu",
     "getitem",
+    "gru_cell",
     "leaky_relu",
     "linear",
     "log",
+    "log10",
     "log1p",
+    "log2",
     "log_softmax",
+    "logsumexp",
+    "lstm_cell",
     "matmul",
     "max",
     "maximum",
@@ -68,19 +80,23 @@ __all__ = [
     "minimum",
     "multiply",
     "negative",
+    "norm",
     "pad",
     "phi",
     "power",
     "primitive",
+    "prod",
     "relu",
     "reshape",
     "scatter",
     "scatter_along",
+    "scatter_windows",
     "sigmoid",
     "silu",
     "sin",
     "softmax",
     "softplus",
+    "solve",
     "sqrt",
     "square",
     "stack",
@@ -89,7 +105,11 @@ __all__ = [
     "sum",
     "take_along",
     "take_rows",
+    "tan",
     "tanh",
     "transpose",
+    "unstack",
     "where",
+    "window_max",
+    "windows",
 ]

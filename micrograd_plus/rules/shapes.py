@@ -53,6 +53,12 @@ def stack(*arrays: Array, axis: int = 0) -> Pulled:
 
 
 @linear
+def unstack(x: Array, *, axis: int = 0) -> Pulled:
+    """The slices along an axis, as so many values. Taken one by one with getitem, each would have a cotangent of all of x's size."""
+    return np.unstack(x, axis=axis), (lambda g: np.stack(g, axis=axis),)
+
+
+@linear
 def getitem(x: Array, *, index: Any) -> Pulled:
     """x[index], basic or advanced. An element taken several times gets the sum of its cotangents."""
     shape = x.shape

@@ -41,6 +41,22 @@ def close(found: Any, expected: Any, tolerance: float = TOLERANCE) -> bool:
     return bool(np.all(np.abs(found - expected) <= tolerance * np.maximum(1, np.abs(expected))))
 
 
+def parts(value: Any) -> tuple[Any, ...]:
+    """The values of a rule that returns several, or its one."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+def cotangent(random: np.random.Generator, value: Any, dtype: Any = np.float64) -> Any:
+    """A random cotangent of each value, in a tuple where the rule returns one."""
+    g = tuple(np.asarray(random.standard_normal(np.shape(part)), dtype) for part in parts(value))
+    return g if isinstance(value, tuple) else g[0]
+
+
+def projected(value: Any, g: Any) -> Any:
+    """<value, g>, summed over the values."""
+    return sum(np.sum(part * along) for part, along in zip(parts(value), parts(g), strict=True))
+
+
 def difference(f: Callable[[float], float], step: float = 5e-4) -> float:
     """f'(0) by two central differences and Richardson's extrapolation: the error is O(step^4)."""
 
@@ -52,9 +68,10 @@ def difference(f: Callable[[float], float], step: float = 5e-4) -> float:
 
 def check_value(rule: Callable[..., Any], formula: Callable[..., Any], case: Case) -> None:
     value, _ = rule(*map(read_only, case.inputs), **case.options)
-    expected = formula(*case.inputs, **case.options)
-    assert np.shape(value) == np.shape(expected), f"value of shape {np.shape(value)}, not {np.shape(expected)}"
-    assert close(value, expected, 1e-12), f"value {value}, not {expected}"
+    wanted = formula(*case.inputs, **case.options)
+    for found, expected in zip(parts(value), parts(wanted), strict=True):
+        assert np.shape(found) == np.shape(expected), f"value of shape {np.shape(found)}, not {np.shape(expected)}"
+        assert close(found, expected, 1e-12), f"value {found}, not {expected}"
 
 
 def check_pullbacks(rule: Callable[..., Any], case: Case, constants: Sequence[int]) -> None:
@@ -65,12 +82,12 @@ def check_pullbacks(rule: Callable[..., Any], case: Case, constants: Sequence[in
     assert [i for i, pullback in enumerate(pullbacks) if pullback is None] == list(constants)
     for i in differentiable(case, constants):
         x = case.inputs[i]
-        v, g = random.standard_normal(x.shape), random.standard_normal(np.shape(value))
+        v, g = random.standard_normal(x.shape), cotangent(random, value)
 
         def along(h: float, i: int = i, x: Any = x, v: Any = v, g: Any = g) -> float:
-            return np.sum(rule(*case.inputs[:i], x + h * v, *case.inputs[i + 1 :], **case.options)[0] * g)
+            return projected(rule(*case.inputs[:i], x + h * v, *case.inputs[i + 1 :], **case.options)[0], g)
 
-        pulled = pullbacks[i](read_only(g))
+        pulled = pullbacks[i](tuple(map(read_only, g)) if isinstance(g, tuple) else read_only(g))
         assert np.broadcast_shapes(pulled.shape, x.shape) == pulled.shape, f"pullback {i} returned shape {pulled.shape} for {x.shape}"
         found, expected = np.sum(pulled * np.broadcast_to(v, pulled.shape)), difference(along)
         assert close(found, expected), f"pullback {i} gives {found} along a direction, differences {expected}"
@@ -84,9 +101,10 @@ def check_dtype(rule: Callable[..., Any], case: Case, constants: Sequence[int], 
     value, pullbacks = rule(*case.inputs, **case.options)
     if not any(isinstance(x, np.ndarray) and x.dtype == dtype for x in case.inputs):
         return
-    assert value.dtype == dtype, f"value of dtype {value.dtype}"
+    assert all(part.dtype == dtype for part in parts(value)), f"values of dtypes {[part.dtype for part in parts(value)]}"
+    g = cotangent(np.random.default_rng(0), value, dtype)
     for i in differentiable(case, constants):
-        pulled = pullbacks[i](np.ones(value.shape, dtype))
+        pulled = pullbacks[i](g)
         assert pulled.dtype == dtype, f"pullback {i} returned dtype {pulled.dtype}"
 
 
@@ -94,9 +112,12 @@ def check_kink(rule: Callable[..., Any], kink: Kink) -> None:
     """The value, and the gradients of its sum, where differences can't tell."""
     with np.errstate(**({"divide": "ignore", "invalid": "ignore"} if kink.singular else {})):
         value, pullbacks = rule(*kink.inputs, **kink.options)
-        g = np.full(np.shape(value), 3.0)
+        g = tuple(np.full(np.shape(part), 3.0) for part in parts(value))
+        g = g if isinstance(value, tuple) else g[0]
         gradients = [pull(g) / 3 if wanted is not None else None for pull, wanted in zip(pullbacks, kink.gradients, strict=True)]
-    assert kink.value is None or close(value, kink.value, 1e-12), f"value {value}, not {kink.value}"
+    if kink.value is not None:
+        for found, expected in zip(parts(value), parts(kink.value), strict=True):
+            assert close(found, expected, 1e-12), f"value {found}, not {expected}"
     for i, (found, expected) in enumerate(zip(gradients, kink.gradients, strict=True)):
         assert expected is None or close(found, expected), f"pullback {i} gives {found}, not {expected}"
 
@@ -106,15 +127,19 @@ def check_engine(tensor: Any, rule: Callable[..., Any], case: Case, constants: S
     case = in_dtype(case, dtype)
     wanted = differentiable(case, constants)
     value, pullbacks = rule(*case.inputs, **case.options)
-    g = np.random.default_rng(2).standard_normal(np.shape(value)).astype(dtype)
+    g = cotangent(np.random.default_rng(2), value, dtype)
     with tensor.default_dtype(dtype):
         inputs = [tensor.Tensor(x, requires_grad=True) if i in wanted else x for i, x in enumerate(case.inputs)]
         output = tensor.apply(rule, *inputs, **case.options)
-        assert output.dtype == dtype
-        assert output.shape == np.shape(value)
+        for found, expected in zip(parts(output), parts(value), strict=True):
+            assert found.dtype == dtype
+            assert found.shape == np.shape(expected)
         if not wanted:
             return
-        output.backward(g)
+        if isinstance(output, tuple):
+            projected(output, g).backward()
+        else:
+            output.backward(g)
     for i in wanted:
         x, pulled, grad = case.inputs[i], pullbacks[i](g), inputs[i].grad
         v = np.random.default_rng(3).standard_normal(x.shape)
@@ -134,19 +159,20 @@ def check_second_order(tensor: Any, rule: Callable[..., Any], case: Case, consta
         return
     directions = {i: random.standard_normal(case.inputs[i].shape) for i in wanted}
     weights = {i: random.standard_normal(case.inputs[i].shape) for i in wanted}
-    c, d = random.standard_normal((2, *np.shape(rule(*case.inputs, **case.options)[0])))
+    c, d = (cotangent(random, rule(*case.inputs, **case.options)[0]) for _ in range(2))
 
     def gradient(h: float, create_graph: bool = False) -> tuple[list[Any], Any]:
         """The inputs moved by h, and the projection of the gradient there."""
         inputs = [tensor.Tensor(x + h * directions[i], requires_grad=True) if i in directions else x for i, x in enumerate(case.inputs)]
         value = tensor.apply(rule, *inputs, **case.options)
         leaves = [inputs[i] for i in wanted]
-        slopes = tensor.gradients((value * c + value * value * d).sum(), leaves, create_graph=create_graph)
+        squares = tuple(part * part for part in parts(value))
+        slopes = tensor.gradients(projected(value, c) + projected(squares, d), leaves, create_graph=create_graph)
         return leaves, sum((slope * weights[i]).sum() for i, slope in zip(wanted, slopes, strict=True))
 
     with tensor.default_dtype(np.float64):
-        leaves, projected = gradient(0, create_graph=True)
-        curvatures = tensor.gradients(projected, leaves)
+        leaves, slope = gradient(0, create_graph=True)
+        curvatures = tensor.gradients(slope, leaves)
         found = sum(np.sum(k.data * directions[i]) for i, k in zip(wanted, curvatures, strict=True))
         expected = difference(lambda h: gradient(h)[1].item())
     assert close(found, expected), f"second derivative {found} along a direction, differences {expected}"

@@ -116,6 +116,27 @@ def cross_entropy_by_rows(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array([-math.log(softmax_by_division(row)[label]) for row, label in zip(logits, labels, strict=True)])
 
 
+def lstm_by_units(gates: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, ...]:
+    def unit(i: float, f: float, g: float, o: float, c: float) -> tuple[float, float]:
+        c = logistic(f) * c + logistic(i) * math.tanh(g)
+        return logistic(o) * math.tanh(c), c
+
+    return np.vectorize(unit, otypes=[float, float])(*of_units(gates, 4), c)
+
+
+def gru_by_units(x: np.ndarray, u: np.ndarray, h: np.ndarray) -> np.ndarray:
+    def unit(x_r: float, x_z: float, x_n: float, u_r: float, u_z: float, u_n: float, h: float) -> float:
+        z = logistic(x_z + u_z)
+        return (1 - z) * math.tanh(x_n + logistic(x_r + u_r) * u_n) + z * h
+
+    return np.vectorize(unit, otypes=[float])(*of_units(x, 3), *of_units(u, 3), h)
+
+
+def of_units(gates: np.ndarray, count: int) -> np.ndarray:
+    """(..., count hidden) to (count, ..., hidden)."""
+    return np.moveaxis(gates.reshape(*gates.shape[:-1], count, -1), -2, 0)
+
+
 def scattered(values: np.ndarray, *, index: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Through the positions that the same index takes from the numbered elements."""
     taken = np.arange(math.prod(shape)).reshape(shape)[index]
@@ -435,6 +456,17 @@ TABLE: dict[str, Entry] = {
             case(normal(), normal(), normal()),
         ],
     ),
+    "unstack": Entry(
+        lambda x, axis=0: tuple(np.take(x, i, axis) for i in range(x.shape[axis])),
+        [
+            case(normal(3, 2)),
+            case(normal(2, 3, 4), axis=1),
+            case(normal(2, 3), axis=-1),
+            case(normal(2, 3, 2), axis=-2),
+            case(normal(3)),
+            case(normal(1, 2)),
+        ],
+    ),
     "getitem": Entry(lambda x, index: np.array(x)[index], [case(normal(*shape), index=index) for shape, index in _index_cases]),
     "scatter": Entry(
         scattered,
@@ -512,6 +544,23 @@ TABLE: dict[str, Entry] = {
             case(normal(5), axis=(0,), eps=1.0),
         ],
     ),
+    # recurrent
+    "lstm_cell": Entry(
+        lstm_by_units,
+        [
+            case(normal(2, 12), normal(2, 3)),
+            case(normal(4), normal(1)),
+            case(normal(2, 3, 8), normal(2, 3, 2)),
+        ],
+    ),
+    "gru_cell": Entry(
+        gru_by_units,
+        [
+            case(normal(2, 9), normal(2, 9), normal(2, 3)),
+            case(normal(3), normal(3), normal(1)),
+            case(normal(2, 3, 6), normal(2, 3, 6), normal(2, 3, 2)),
+        ],
+    ),
     # likelihoods
     "cross_entropy": Entry(
         cross_entropy_by_rows,
@@ -567,6 +616,14 @@ KINKS: dict[str, list[Kink]] = {
     "tanh": [at([0.0, 1000.0, -1000.0], gradients=([1, 0, 0],))],
     "gelu": [at([0.0, 40.0, -40.0], gradients=([0.5, 1, 0],), value=[0, 40, 0])],
     "phi": [at([0.0, 40.0, -40.0], gradients=([1 / math.sqrt(2 * math.pi), 0, 0],))],
+    "lstm_cell": [
+        at([1000.0, -1000.0, 1000.0, 1000.0], [0.5], gradients=([0, 0, 0, 0], [0]), value=([math.tanh(1)], [1])),
+        at([-1000.0, 1000.0, 0.0, 1000.0], [0.5], gradients=([0, 0, 0, 0], [2 - math.tanh(0.5) ** 2]), value=([math.tanh(0.5)], [0.5])),
+    ],
+    "gru_cell": [
+        at([1000.0, 1000.0, 0.0], [0.0, 0.0, 0.0], [0.5], gradients=([0, 0, 0], [0, 0, 0], [1]), value=[0.5]),
+        at([-1000.0, -1000.0, 0.0], [0.0, 0.0, 9.0], [0.5], gradients=([0, 0, 1], [0, 0, 0], [0]), value=[0]),
+    ],
     "softmax": [at([1000.0, 1000.0], gradients=([0, 0],), value=[0.5, 0.5]), at([-1000.0, 1000.0], gradients=([0, 0],), value=[0, 1])],
     "log_softmax": [
         at([1000.0, 1000.0], gradients=([0, 0],), value=[-math.log(2)] * 2),

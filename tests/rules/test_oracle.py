@@ -6,6 +6,7 @@ import pytest
 from micrograd_plus import Tensor, rules, tensor
 from micrograd_plus.tensor import apply, default_dtype, gradients
 
+from .checks import parts
 from .table import KINKS, TABLE
 
 pytestmark = pytest.mark.oracle
@@ -24,6 +25,22 @@ def scattered_along(values, indices, axis, size):
     values, indices = torch.broadcast_tensors(values, indices % size)
     shape = [size if i == axis % values.ndim else n for i, n in enumerate(values.shape)]
     return torch.zeros(shape, dtype=values.dtype).scatter_add(axis, indices, values)
+
+
+def lstm_cell(gates, c):
+    """PyTorch's, with weights that pass the gates on and keep h out."""
+    rows, cells, identity = gates.reshape(-1, gates.shape[-1]), c.reshape(-1, c.shape[-1]), torch.eye(gates.shape[-1], dtype=c.dtype)
+    values = torch.lstm_cell(rows, (torch.zeros_like(cells), cells), identity, torch.zeros_like(identity[:, : c.shape[-1]]))
+    return tuple(value.reshape(c.shape) for value in values)
+
+
+def gru_cell(x, u, h):
+    """PyTorch's, with weights that pass x on and keep h out of the gates; what these get of the state is a bias, row by row."""
+    identity = torch.eye(x.shape[-1], dtype=x.dtype)
+    nothing = torch.zeros_like(identity)
+    rows = [part.reshape(-1, 1, part.shape[-1]) for part in (x, u, h)]
+    values = [torch.gru_cell(a, c, identity, nothing[:, : h.shape[-1]], nothing[0], b[0]) for a, b, c in zip(*rows, strict=True)]
+    return torch.cat(values).reshape(h.shape)
 
 
 def reduction(function):
@@ -81,6 +98,7 @@ PEERS = {
     "broadcast_to": lambda x, shape: torch.broadcast_to(x, shape),
     "concatenate": lambda *arrays, axis=0: torch.cat(arrays, axis),
     "stack": lambda *arrays, axis=0: torch.stack(arrays, axis),
+    "unstack": lambda x, axis=0: torch.unbind(x, axis),
     "getitem": lambda x, index: x[index],
     "scatter": lambda values, index, shape: scattered(values, index, shape),
     "take_rows": lambda x, indices: x[indices],
@@ -91,6 +109,8 @@ PEERS = {
     "softmax": lambda x, axis=-1: F.softmax(x, axis),
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, axis),
     "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),
+    "lstm_cell": lstm_cell,
+    "gru_cell": gru_cell,
     "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
     "binary_cross_entropy": lambda p, t: F.binary_cross_entropy(*torch.broadcast_tensors(p, t), reduction="none"),
 }
@@ -114,18 +134,19 @@ def has_peer(case):
 
 
 def both(name, inputs, options, g=None):
-    """(value, gradients) of our rule and of its peer, with a random cotangent, or with ones."""
+    """(values, gradients) of our rule and of its peer, with a random cotangent, or with one of equal numbers."""
     with default_dtype(np.float64):
         ours = [Tensor(x, requires_grad=True) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in inputs]
         y = apply(getattr(rules, name), *ours, **options)
-    g = np.random.default_rng(5).standard_normal(y.shape) if g is None else np.full(y.shape, g)
-    y.backward(g)
+    random = np.random.default_rng(5)
+    cotangents = [random.standard_normal(part.shape) if g is None else np.full(part.shape, g) for part in parts(y)]
+    sum((part * along).sum() for part, along in zip(parts(y), cotangents, strict=True)).backward()
     theirs = [torch.tensor(x, requires_grad=x.dtype.kind == "f") if isinstance(x, np.ndarray) else x for x in inputs]
     options = {key: torch_index(value) if key == "index" else value for key, value in options.items()}
     z = PEERS[name](*theirs, **options)
-    z.backward(torch.tensor(g))
-    return (y.data, [x.grad for x in ours if isinstance(x, Tensor)]), (
-        z.detach().numpy(),
+    torch.autograd.backward(parts(z), [torch.tensor(along) for along in cotangents])
+    return ([part.data for part in parts(y)], [x.grad for x in ours if isinstance(x, Tensor)]), (
+        [part.detach().numpy() for part in parts(z)],
         [
             torch.zeros_like(x).numpy() if x.grad is None else x.grad.numpy()
             for x in theirs
@@ -149,8 +170,9 @@ def test_every_rule_has_a_peer():
 
 @pytest.mark.parametrize(("name", "case"), cases)
 def test_value_and_gradients(name, case):
-    (value, grads), (expected, expected_grads) = both(name, case.inputs, case.options)
-    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-13)
+    (values, grads), (expected, expected_grads) = both(name, case.inputs, case.options)
+    for value, wanted in zip(values, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-12, atol=1e-13)
     for grad, wanted in zip(grads, expected_grads, strict=True):
         np.testing.assert_allclose(grad, wanted, rtol=1e-11, atol=1e-12)
 
@@ -158,8 +180,9 @@ def test_value_and_gradients(name, case):
 @pytest.mark.parametrize(("name", "kink"), kinks)
 def test_conventions_at_ties_kinks_and_limits(name, kink):
     with np.errstate(divide="ignore", invalid="ignore"):
-        (value, grads), (expected, expected_grads) = both(name, kink.inputs, kink.options, g=1.0)
-    np.testing.assert_allclose(value, expected, rtol=1e-12, atol=1e-13)
+        (values, grads), (expected, expected_grads) = both(name, kink.inputs, kink.options, g=1.0)
+    for value, wanted in zip(values, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, rtol=1e-12, atol=1e-13)
     for grad, wanted in list(zip(grads, expected_grads, strict=True))[: GRADIENTS_COMPARED_AT_KINKS.get(name)]:
         np.testing.assert_allclose(grad, wanted, rtol=TOLERANCE_AT_KINKS.get(name, 1e-11), atol=1e-12)
 

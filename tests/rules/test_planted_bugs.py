@@ -22,12 +22,13 @@ from .table import KINKS, TABLE
 
 # module: those that import it, in order
 DEPENDENTS = {
-    "primitives": ["activations", "normalisation", "likelihoods", "reductions", "shapes"],
+    "primitives": ["activations", "normalisation", "likelihoods", "recurrent", "reductions", "shapes"],
     "activations": [],
     "arithmetic": [],
     "likelihoods": [],
     "normalisation": ["likelihoods"],
     "products": [],
+    "recurrent": [],
     "reductions": [],
     "selection": [],
     "shapes": [],
