@@ -16,7 +16,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -1021,10 +1021,14 @@ _UFUNCS: dict[np.ufunc, Rule] = {
     np.expm1: rules.expm1,
     np.log: rules.log,
     np.log1p: rules.log1p,
+    np.log2: rules.log2,
+    np.log10: rules.log10,
     np.sqrt: rules.sqrt,
     np.square: rules.square,
     np.sin: rules.sin,
     np.cos: rules.cos,
+    np.tan: rules.tan,
+    np.arctan: rules.arctan,
     np.tanh: rules.tanh,
     np.matmul: rules.matmul,
 }
@@ -1036,7 +1040,7 @@ _CONSTANT_UFUNCS = {
     *(np.sign, np.floor, np.ceil, np.trunc, np.rint),
 }
 _CONSTANT_FUNCTIONS = {
-    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.any, np.all),
+    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.nonzero, np.count_nonzero, np.any, np.all),
     *(np.zeros_like, np.ones_like, np.array_equal, np.allclose, np.isclose, np.result_type, np.round),
 }
 
@@ -1072,14 +1076,17 @@ def _swapped(ndim: int, first: int, second: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def implements(function: Callable[..., Any]) -> Callable[[_F], _F]:
     """Mark a function of Tensors as what a NumPy function does when it is given a Tensor; both take the same arguments.
 
     Args:
         function: NumPy's, of those that dispatch by `__array_function__`.
     """
 
-    def mark(implementation: Callable[..., Any]) -> Callable[..., Any]:
+    def mark(implementation: _F) -> _F:
         IMPLEMENTATIONS[function] = implementation
         return implementation
 
