@@ -179,6 +179,26 @@ _along_cases = [  # shape, indices, axis
 ]
 
 
+def windows_by_places(x: np.ndarray, *, size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
+    """The windows along the last axes, element by element."""
+    lengths = x.shape[-len(size) :]
+    counts = [len(range(0, length - d * (k - 1), s)) for length, k, s, d in zip(lengths, size, stride, dilation, strict=True)]
+    out = np.empty((*x.shape[: -len(size)], *counts, *size))
+    for position in np.ndindex(*counts):
+        for offset in np.ndindex(*size):
+            place = [s * i + d * j for i, j, s, d in zip(position, offset, stride, dilation, strict=True)]
+            out[(..., *position, *offset)] = x[(..., *place)]
+    return out
+
+
+def windows_added(w: np.ndarray, *, spatial: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> np.ndarray:
+    """Windows put back at their places and added, through the places that the numbers of the elements then have."""
+    lead, size = w.shape[: -2 * len(spatial)], w.shape[-len(spatial) :]
+    numbers = windows_by_places(np.arange(math.prod(spatial)).reshape(spatial), size=size, stride=stride, dilation=dilation)
+    rows = [np.bincount(numbers.ravel().astype(int), row, math.prod(spatial)) for row in w.reshape(-1, numbers.size)]
+    return np.array(rows).reshape(*lead, *spatial)
+
+
 def einsum_cases() -> list[Case]:
     a, b, c = normal(2, 3), normal(3, 4), normal(2, 3, 4)
     vector, square = normal(3), normal(3, 3)
@@ -248,6 +268,21 @@ _index_cases = [
     ((3, 4), slice(2, 2)),
 ]
 
+# shape, size, stride, dilation
+_window_cases = [
+    ((2, 3, 5, 6), (2, 3), (1, 1), (1, 1)),
+    ((2, 3, 6, 5), (3, 2), (2, 3), (1, 1)),
+    ((3, 5, 7), (2, 2), (1, 2), (2, 3)),
+    ((2, 3, 4, 4), (2, 2), (2, 2), (1, 1)),
+    ((2, 4, 3), (1, 1), (3, 2), (2, 1)),
+    ((4, 3), (4, 3), (1, 1), (1, 1)),
+    ((2, 3, 7), (3,), (2,), (1,)),
+    ((2, 8), (2,), (3,), (2,)),
+    ((6,), (3,), (1,), (1,)),
+    ((2, 2, 3, 4, 3), (2, 2, 1), (1, 2, 2), (1, 1, 3)),
+]
+
+
 _reduction_cases = [
     ((2, 3), {}),
     ((2, 3), {"axis": None, "keepdims": True}),
@@ -273,6 +308,11 @@ _reduction_cases = [
 
 def reduction(reduce: Callable[..., Any], values: Callable[..., np.ndarray] = normal) -> Entry:
     return Entry(reduce, [case(values(*shape), **options) for shape, options in _reduction_cases])
+
+
+def well_conditioned(*shape: int) -> np.ndarray:
+    """Square matrices whose diagonal dominates."""
+    return np.asarray(between(-1, 1, *shape) + 2 * shape[-1] * np.eye(shape[-1]))
 
 
 def linspaced(*shape: int) -> np.ndarray:
@@ -370,6 +410,61 @@ TABLE: dict[str, Entry] = {
     "mean": reduction(np.mean),
     "max": reduction(np.max, distinct),
     "min": reduction(np.min, distinct),
+    # aggregation
+    "prod": Entry(
+        lambda x, axis: np.squeeze(over_rows(math.prod, axis, x), axis),
+        [
+            case(normal(2, 3), axis=0),
+            case(normal(2, 3), axis=1),
+            case(normal(3, 4), axis=-1),
+            case(normal(2, 5, 2), axis=-2),
+            case(normal(7), axis=0),
+            case(normal(1), axis=0),
+            case(normal(2, 0), axis=1),
+            case([2.0, 0.0, 3.0, -1.0, 0.5], axis=0),
+            case([[1.0, 0.0, 2.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]], axis=1),
+            case([[1.0, 0.0, 0.0, 2.0], [3.0, 0.0, 1.0, 0.0], [-1.0, 2.0, 0.0, 0.0]], axis=0),
+        ],
+    ),
+    "cumsum": Entry(
+        lambda x, axis: over_rows(lambda row: [sum(row[: i + 1]) for i in range(len(row))], axis, x),
+        [
+            case(normal(2, 3), axis=0),
+            case(normal(2, 3), axis=1),
+            case(normal(2, 3, 4), axis=-2),
+            case(normal(5), axis=-1),
+            case(normal(1), axis=0),
+            case(normal(2, 0), axis=1),
+        ],
+    ),
+    "logsumexp": reduction(lambda x, axis=None, keepdims=False: np.log(np.sum(np.exp(x), axis, keepdims=keepdims))),
+    "norm": Entry(
+        lambda x, p, axis=None, keepdims=False: np.sum(np.abs(x) ** p, axis, keepdims=keepdims) ** (1 / p),
+        [
+            *[case(*c.inputs, p=2, **c.options) for c in reduction(np.sum, nonzero).cases],
+            *[case(nonzero(2, 3), p=p, axis=axis, keepdims=p > 1) for p in (1, 1.5, 2.0, 3, 0.5, -1) for axis in (0, -1, None)],
+            case(normal(0, 3), p=2, axis=0),
+        ],
+    ),
+    # linear systems
+    "solve": Entry(
+        lambda a, b: np.linalg.inv(a) @ b,
+        [
+            case(well_conditioned(2, 2), normal(2, 3)),
+            case(well_conditioned(3, 3), normal(3, 1)),
+            case(well_conditioned(1, 1), normal(1, 2)),
+            case(well_conditioned(4, 2, 2), normal(4, 2, 1)),
+            case(well_conditioned(2, 2), normal(4, 2, 3)),
+            case(well_conditioned(4, 2, 2), normal(2, 3)),
+            case(well_conditioned(2, 1, 3, 3), normal(4, 3, 2)),
+            case(well_conditioned(0, 2, 2), normal(2, 3)),
+        ],
+    ),
+    # elementary functions
+    "log2": unary(math.log2, positive),
+    "log10": unary(math.log10, positive),
+    "tan": unary(math.tan, lambda *shape: between(-1.2, 1.2, *shape)),
+    "arctan": unary(math.atan),
     # products
     "matmul": Entry(
         matmul_by_sums,
@@ -525,6 +620,34 @@ TABLE: dict[str, Entry] = {
             case(normal(2, 3), widths=((0, 0), (0, 0))),
         ],
     ),
+    # windows
+    "windows": Entry(
+        windows_by_places,
+        [case(normal(*shape), size=size, stride=stride, dilation=dilation) for shape, size, stride, dilation in _window_cases],
+    ),
+    "scatter_windows": Entry(
+        windows_added,
+        [
+            case(
+                normal(*windows_by_places(np.empty(shape), size=size, stride=stride, dilation=dilation).shape),
+                spatial=shape[-len(size) :],
+                stride=stride,
+                dilation=dilation,
+            )
+            for shape, size, stride, dilation in _window_cases
+        ],
+    ),
+    "window_max": Entry(
+        lambda x, ndim: np.max(x, tuple(range(x.ndim - ndim, x.ndim))),
+        [
+            case(distinct(2, 3, 4), ndim=1),
+            case(distinct(2, 3, 2, 4), ndim=2),
+            case(distinct(3, 2, 2, 2), ndim=3),
+            case(distinct(3, 4), ndim=2),
+            case(distinct(5), ndim=1),
+            case(distinct(2, 1), ndim=1),
+        ],
+    ),
     # normalisation
     "softmax": Entry(
         softmax_by_division,
@@ -602,6 +725,11 @@ KINKS: dict[str, list[Kink]] = {
         at([[1.0, 1.0, 0.0], [2.0, 2.0, 3.0]], axis=1, gradients=([[0, 0, 1], [0.5, 0.5, 0]],)),
         at([2.0, 2.0, 2.0, 2.0], gradients=([0.25] * 4,)),
     ],
+    "window_max": [
+        at([[1.0, 1.0, 0.0], [2.0, 3.0, 3.0], [5.0, 4.0, 5.0]], ndim=1, gradients=([[1, 0, 0], [0, 1, 0], [1, 0, 0]],)),
+        at([[[0.0, 2.0], [2.0, 2.0]], [[1.0, 1.0], [1.0, 1.0]]], ndim=2, gradients=([[[0, 1], [0, 0]], [[1, 0], [0, 0]]],), value=[2, 1]),
+        at([[-np.inf, -np.inf], [-np.inf, 0.0]], ndim=1, gradients=([[1, 0], [0, 1]],), value=[-np.inf, 0]),
+    ],
     "power": [
         at([0.0, 0.0, 0.0], [0.0, 1.0, 2.0], gradients=([0, 1, 0], [0, 0, 0])),
         at([0.0, -2.0], 2, gradients=([0, -4], None)),
@@ -610,6 +738,18 @@ KINKS: dict[str, list[Kink]] = {
         at(0, [2.0, 0.5], gradients=(None, [0, 0])),
         at([0.0], [-1.0], gradients=([-math.inf], [-math.inf]), value=[math.inf], singular=True),
     ],
+    "logsumexp": [
+        at([1000.0, 1000.0], gradients=([0.5, 0.5],), value=1000 + math.log(2)),
+        at([[-1000.0, 0.0], [-np.inf, -1000.0]], axis=1, gradients=([[0, 1], [0, 1]],), value=[0, -1000]),
+    ],
+    "norm": [
+        at([[0.0, 0.0], [0.0, 2.0], [3.0, -4.0]], p=2, axis=1, gradients=([[0, 0], [0, 1], [0.6, -0.8]],), value=[0, 2, 5]),
+        at([[0.0, 0.0], [0.0, 2.0], [3.0, -4.0]], p=1, axis=1, gradients=([[0, 0], [0, 1], [1, -1]],), value=[0, 2, 7]),
+        at([[0.0, 0.0], [0.0, -2.0]], p=3, axis=1, gradients=([[0, 0], [0, -1]],), value=[0, 2]),
+        at([[0.0, 0.0], [0.0, -2.0]], p=0.5, axis=1, gradients=([[0, 0], [0, -1]],), value=[0, 2]),
+        at([[0.0, 0.0], [0.0, 0.0]], p=2, gradients=([[0, 0], [0, 0]],), value=0),
+    ],
+    "arctan": [at([-np.inf, 0.0, np.inf], gradients=([0, 1, 0],), value=[-math.pi / 2, 0, math.pi / 2])],
     "softplus": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],), value=[math.log(2), 1000, 0])],
     "sigmoid": [at([0.0, 1000.0, -1000.0], gradients=([0.25, 0, 0],), value=[0.5, 1, 0])],
     "silu": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],), value=[0, 1000, 0])],

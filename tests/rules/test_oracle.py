@@ -43,12 +43,36 @@ def gru_cell(x, u, h):
     return torch.cat(values).reshape(h.shape)
 
 
+def windows(x, size, stride, dilation):
+    """By PyTorch's own windows, which have no dilation."""
+    for axis, (k, s, d) in enumerate(zip(size, stride, dilation, strict=True), x.ndim - len(size)):
+        x = x.unfold(axis, d * (k - 1) + 1, s)[..., ::d]
+    return x
+
+
+def windows_added(w, spatial, stride, dilation):
+    """The adjoint of windows, by PyTorch's own derivative of them."""
+    base = torch.zeros((*w.shape[: -2 * len(spatial)], *spatial), dtype=torch.float64, requires_grad=True)
+    seen = windows(base, w.shape[-len(spatial) :], stride, dilation)
+    return torch.autograd.grad(seen, base, w, create_graph=True)[0]
+
+
+def window_max(x, ndim):
+    """By PyTorch's max-pooling of one window at a time."""
+    flat = x.flatten(-ndim)
+    return F.max_pool1d(flat.reshape(-1, 1, flat.shape[-1]), flat.shape[-1]).reshape(flat.shape[:-1])
+
+
 def reduction(function):
     def reduce(x, axis=None, keepdims=False):
         axes = tuple(range(x.ndim)) if axis is None else tuple(int(i) for i in axis) if isinstance(axis, tuple) else (int(axis),)
         return function(x, axes, keepdims) if axes else x
 
     return reduce
+
+
+def norm(x, p, axis=None, keepdims=False):
+    return reduction(lambda x, axes, keepdims: torch.linalg.vector_norm(x, p, axes, keepdims))(x.abs() if axis == () else x, axis, keepdims)
 
 
 def as_tensor(x):
@@ -89,6 +113,15 @@ PEERS = {
     "mean": reduction(torch.mean),
     "max": reduction(torch.amax),
     "min": reduction(torch.amin),
+    "prod": lambda x, axis: torch.prod(x, axis),
+    "cumsum": lambda x, axis: torch.cumsum(x, axis),
+    "logsumexp": reduction(torch.logsumexp),
+    "norm": norm,
+    "solve": torch.linalg.solve,
+    "log2": torch.log2,
+    "log10": torch.log10,
+    "tan": torch.tan,
+    "arctan": torch.arctan,
     "matmul": torch.matmul,
     "affine": lambda x, weight, bias: F.linear(x, weight.T, bias),
     "einsum": lambda *operands, subscripts: torch.einsum(subscripts, *operands),
@@ -106,6 +139,9 @@ PEERS = {
     "take_along": lambda x, indices, axis: torch.take_along_dim(x, indices % x.shape[axis], axis),
     "scatter_along": scattered_along,
     "pad": lambda x, widths, value=0.0: F.pad(x, [width for pair in reversed(widths) for width in pair], value=value),
+    "windows": windows,
+    "scatter_windows": windows_added,
+    "window_max": window_max,
     "softmax": lambda x, axis=-1: F.softmax(x, axis),
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, axis),
     "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),

@@ -22,7 +22,7 @@ from .table import KINKS, TABLE
 
 # module: those that import it, in order
 DEPENDENTS = {
-    "primitives": ["activations", "normalisation", "likelihoods", "recurrent", "reductions", "shapes"],
+    "primitives": ["activations", "normalisation", "likelihoods", "recurrent", "reductions", "shapes", "windows"],
     "activations": [],
     "arithmetic": [],
     "likelihoods": [],
@@ -32,6 +32,7 @@ DEPENDENTS = {
     "reductions": [],
     "selection": [],
     "shapes": [],
+    "windows": [],
 }
 
 UNKNOWN_SIZE = "NumPy reads any negative size as the unknown one"
@@ -58,6 +59,7 @@ EQUIVALENT = {
     ("_spread", "<= SMALL", ".*"): "both ways give the same, at different speed",
     ("_spread", "g * np.ones", "Div for Mult"): "by ones",
     ("mean", "x.size // total.size", "Div for FloorDiv"): "the division leaves no remainder",
+    ("slide", "writeable=False", "constant flipped"): "no rule writes into what it is given",
     ("take_rows", "indices.reshape(-1)", "constant [+] 1"): UNKNOWN_SIZE,
 }
 

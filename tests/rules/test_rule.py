@@ -8,6 +8,7 @@ import pytest
 
 from micrograd_plus import Tensor, rules
 from micrograd_plus.rules.primitives import constant, logistic, normal_cdf, scatter_add, scatter_rows
+from micrograd_plus.rules.windows import add_windows, slide
 
 from .checks import differentiable
 from .table import TABLE
@@ -60,6 +61,7 @@ def test_rules_that_move_or_add_values_are_marked_linear():
     assert {rule.__name__ for rule in rules.LINEAR} == {
         *("add", "subtract", "negative", "where", "sum", "mean", "cast", "reshape", "transpose", "broadcast_to"),
         *("concatenate", "stack", "getitem", "scatter", "take_rows", "gather_rows"),
+        *("windows", "scatter_windows"),
     }
 
 
@@ -109,7 +111,7 @@ class Foreign:
         return function.__name__, types, args, kwargs
 
 
-@pytest.mark.parametrize("primitive", [constant, logistic, normal_cdf, scatter_add, scatter_rows])
+@pytest.mark.parametrize("primitive", [constant, logistic, normal_cdf, scatter_add, scatter_rows, slide, add_windows])
 def test_a_primitive_hands_itself_to_whatever_speaks_the_protocol(primitive):
     foreign = Foreign()
     assert primitive(foreign, count=3) == (primitive.__name__, (Foreign,), (foreign,), {"count": 3})
@@ -125,6 +127,8 @@ def test_a_primitive_hands_itself_to_whatever_speaks_the_protocol(primitive):
         (normal_cdf, rules.phi),
         (scatter_add, rules.scatter),
         (scatter_rows, rules.gather_rows),
+        (slide, rules.windows),
+        (add_windows, rules.scatter_windows),
         (constant, None),
     ],
 )
@@ -157,6 +161,19 @@ def test_scatter_add_sums_what_falls_on_one_position():
 def test_scatter_add_writes_what_basic_indices_take():
     out = scatter_add(np.array([[1.0], [2.0]]), index=(slice(None), None, 1), shape=(2, 3))
     np.testing.assert_array_equal(out, [[0, 1, 0], [0, 2, 0]])
+
+
+def test_windows_are_a_view_that_cannot_be_written_to():
+    x = np.arange(6.0)
+    view = slide(x, size=(3,), stride=(1,), dilation=(1,))
+    assert np.shares_memory(view, x)
+    with pytest.raises(ValueError, match="read-only"):
+        view[0, 0] = 1
+
+
+def test_windows_added_back_have_the_axis_before_them_last_in_memory():
+    out = add_windows(np.ones((2, 3, 4, 5, 2, 2)), spatial=(5, 6), stride=(1, 1), dilation=(1, 1))
+    assert out.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 @pytest.mark.parametrize("count", [256, 257])

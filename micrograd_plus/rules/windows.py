@@ -1,0 +1,79 @@
+"""The windows that slide along the last axes of an array, their adjoint, and the maximum of each."""
+
+import functools
+
+import numpy as np
+
+from .primitives import constant
+from .rule import Array, Pulled, derivative_of, linear, primitive
+
+
+@primitive
+def slide(x: Array, *, size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+    """The window of x (..., *spatial) at each position: (..., *positions, *size), a view that can't be written to."""
+    n = len(size)
+    steps = zip(x.shape[-n:], size, stride, dilation, strict=True)
+    positions = [(length - d * (k - 1) - 1) // s + 1 for length, k, s, d in steps]
+    outer = [step * s for step, s in zip(x.strides[-n:], stride, strict=True)]
+    inner = [step * d for step, d in zip(x.strides[-n:], dilation, strict=True)]
+    shape, strides = (*x.shape[:-n], *positions, *size), (*x.strides[:-n], *outer, *inner)
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+
+
+@primitive
+def add_windows(w: Array, *, spatial: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+    """Zeros (..., *spatial) with each window of w (..., *positions, *size) added at its place; the axis before is last in memory."""
+    n = len(spatial)
+    lead, positions, size = w.shape[: -2 * n], w.shape[-2 * n : -n], w.shape[-n:]
+    out = np.moveaxis(np.zeros((*lead[:-1], *spatial, *lead[-1:]), w.dtype), -1, len(lead) - 1)
+    for offset in np.ndindex(size):
+        steps = zip(offset, positions, stride, dilation, strict=True)
+        place = [slice(i * d, i * d + count * s, s) for i, count, s, d in steps]
+        out[(..., *place)] += w[(..., *offset)]
+    return out
+
+
+@derivative_of(slide)
+@linear
+def windows(x: Array, *, size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pulled:
+    """The window of x (..., *spatial) at each position: (..., *positions, *size).
+
+    Along an axis of length L, with size k, stride s and dilation d, there are (L - d (k - 1) - 1) // s + 1 positions;
+    element j of the window at position i is element s i + d j of x.
+    """
+    spatial = x.shape[-len(size) :]
+    value = slide(x, size=size, stride=stride, dilation=dilation)
+    return value, (lambda g: add_windows(g, spatial=spatial, stride=stride, dilation=dilation),)
+
+
+@derivative_of(add_windows)
+@linear
+def scatter_windows(w: Array, *, spatial: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pulled:
+    """Zeros (..., *spatial) with each window of w (..., *positions, *size) added at its place: the adjoint of windows."""
+    size = w.shape[-len(spatial) :]
+    value = add_windows(w, spatial=spatial, stride=stride, dilation=dilation)
+    return value, (lambda g: slide(g, size=size, stride=stride, dilation=dilation),)
+
+
+def _elements(x: Array, ndim: int) -> list[Array]:
+    """For each place in the last `ndim` axes, in C order, what all windows have there."""
+    return [x[(..., *place)] for place in np.ndindex(x.shape[x.ndim - ndim :])]
+
+
+def window_max(x: Array, *, ndim: int) -> Pulled:
+    """Maximum over the last `ndim` axes, NaN where there is one; of tied elements the first, in C order, gets the gradient.
+
+    Element by element of all windows at once: windows are small, and NumPy's reductions slow along short axes.
+    """
+    value = functools.reduce(np.maximum, _elements(x, ndim))
+
+    def pullback(g: Array) -> Array:
+        shares, found = [], False
+        for element in _elements(constant(x), ndim):
+            wins = element == constant(value)
+            shares.append(g * (wins > found))
+            found = wins | found
+        axes = range(ndim, ndim + g.ndim)
+        return np.stack(shares).reshape(*x.shape[x.ndim - ndim :], *g.shape).transpose(*axes, *range(ndim))
+
+    return value, (pullback,)
