@@ -44,7 +44,7 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
 
     Where every x is -inf, or there is none, it is -inf and its gradient 0.
     """
-    top = np.max(constant(x), axis=axis, keepdims=True, initial=-np.inf)
+    top = np.max(constant(x) * 1.0, axis=axis, keepdims=True, initial=-np.inf)  # whole numbers have no -inf
     e = np.exp(x - np.where(np.isfinite(top), top, 0))
     total = np.sum(e, axis=axis, keepdims=True) + (top == -np.inf)
     value = np.log(total) + top
@@ -58,10 +58,10 @@ def norm(x: Array, *, p: float, axis: Axis = None, keepdims: bool = False) -> Pu
     length = np.where(at_zero, 1, total) ** (1 / p)
 
     def pullback(g: Array) -> Array:
-        scale = np.where(at_zero, 0, g.reshape(at_zero.shape) / length)
+        g = g.reshape(at_zero.shape)
         if p == 2:
-            return scale * x
-        return scale * length * np.sign(x) * np.where(x == 0, 1, np.abs(x) / length) ** (p - 1)
+            return g / length * x
+        return g * np.sign(x) * np.where(x == 0, 1, np.abs(x) / length) ** (p - 1)
 
     value = np.where(at_zero, 0, length)
     return value if keepdims else np.squeeze(value, axis), (pullback,)

@@ -437,12 +437,16 @@ TABLE: dict[str, Entry] = {
             case(normal(2, 0), axis=1),
         ],
     ),
-    "logsumexp": reduction(lambda x, axis=None, keepdims=False: np.log(np.sum(np.exp(x), axis, keepdims=keepdims))),
+    "logsumexp": Entry(
+        lambda x, axis=None, keepdims=False: np.log(np.sum(np.exp(x), axis, keepdims=keepdims)),
+        [*reduction(np.sum).cases, case([[1, 2], [3, 0]], axis=1)],
+    ),
     "norm": Entry(
         lambda x, p, axis=None, keepdims=False: np.sum(np.abs(x) ** p, axis, keepdims=keepdims) ** (1 / p),
         [
             *[case(*c.inputs, p=2, **c.options) for c in reduction(np.sum, nonzero).cases],
             *[case(nonzero(2, 3), p=p, axis=axis, keepdims=p > 1) for p in (1, 1.5, 2.0, 3, 0.5, -1) for axis in (0, -1, None)],
+            case([[0.0, 2.0], [3.0, 0.0]], p=2, axis=1),
             case(normal(0, 3), p=2, axis=0),
         ],
     ),
@@ -613,7 +617,7 @@ TABLE: dict[str, Entry] = {
         lambda x, widths, value=0.0: np.pad(x, widths, "constant", constant_values=value),
         [
             case(normal(2, 3), widths=((1, 2), (0, 3))),
-            case(normal(2, 3), widths=((0, 0), (2, 0)), value=1.5),
+            case(normal(2, 3), widths=((0, 0), (2, 0)), value=3.0),
             case(normal(3), widths=((0, 1),), value=-2),
             case(normal(2, 1, 3), widths=((0, 0), (1, 1), (2, 1))),
             case(normal(2, 0), widths=((1, 0), (1, 1))),
@@ -741,6 +745,9 @@ KINKS: dict[str, list[Kink]] = {
     "logsumexp": [
         at([1000.0, 1000.0], gradients=([0.5, 0.5],), value=1000 + math.log(2)),
         at([[-1000.0, 0.0], [-np.inf, -1000.0]], axis=1, gradients=([[0, 1], [0, 1]],), value=[0, -1000]),
+        at([[-np.inf, -np.inf], [-np.inf, 2.0]], axis=1, gradients=([[0, 0], [0, 1]],), value=[-np.inf, 2]),
+        at(np.empty((0, 2)), axis=0, gradients=(np.empty((0, 2)),), value=[-np.inf, -np.inf]),
+        at([np.inf, 0.0], gradients=(None,), value=np.inf),
     ],
     "norm": [
         at([[0.0, 0.0], [0.0, 2.0], [3.0, -4.0]], p=2, axis=1, gradients=([[0, 0], [0, 1], [0.6, -0.8]],), value=[0, 2, 5]),

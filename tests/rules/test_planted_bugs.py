@@ -22,10 +22,13 @@ from .table import KINKS, TABLE
 
 # module: those that import it, in order
 DEPENDENTS = {
-    "primitives": ["activations", "normalisation", "likelihoods", "recurrent", "reductions", "shapes", "windows"],
+    "primitives": ["activations", "normalisation", "likelihoods", "recurrent", "reductions", "aggregation", "shapes", "windows"],
     "activations": [],
+    "aggregation": [],
     "arithmetic": [],
+    "elementary": [],
     "likelihoods": [],
+    "linalg": [],
     "normalisation": ["likelihoods"],
     "products": [],
     "recurrent": [],
@@ -55,6 +58,12 @@ EQUIVALENT = {
     ("einsum", "if letter in target", ".*"): "every index may have a twin, on the diagonal of an identity; it only costs time",
     ("_explicit", "not in inputs + output", "right operand dropped"): "the output has no letter that the inputs lack",
     ("_explicit", "default=0", "constant [+] 1"): "no ellipsis takes the letter",
+    ("_others", "if n % 2", "constant negated"): "what is left is not 0 for odd numbers only",
+    ("logsumexp", "constant(x) * 1.0", "Div for Mult"): "by one",
+    ("logsumexp", "np.where(np.isfinite(top), top, 0)", "constant [+] 1"): "any shift will do for sums of 0 and of infinity",
+    ("norm", "np.square(x) if p == 2", "constant negated"): "the square by another way",
+    ("norm", "np.where(at_zero, 1, total)", "constant [+] 1"): "any length but 0, to divide zeros by",
+    ("norm", "np.where(x == 0, 1, np.abs(x) / length)", "constant [+] 1"): "any power of it, times a sign of 0",
     ("_kept", "(1,) * len(shape)", "right operand dropped"): "the axes that lack are put in front by broadcasting",
     ("_spread", "<= SMALL", ".*"): "both ways give the same, at different speed",
     ("_spread", "g * np.ones", "Div for Mult"): "by ones",
