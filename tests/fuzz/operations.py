@@ -430,7 +430,7 @@ def positions_along(random, x):
     return {"indices": random.integers(0, x.shape[axis], shape), "axis": axis}
 
 
-operation("pad", any_one(options=some_widths), lambda x, **options: apply(rules.pad, x, **options), theirs_padded)
+operation("pad", any_one(lambda x: x.ndim, some_widths), lambda x, **options: apply(rules.pad, x, **options), theirs_padded)
 operation(
     "take_along",
     any_one(options=positions_along),
