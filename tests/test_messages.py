@@ -93,6 +93,32 @@ MESSAGES = [
         ValueError,
         "batch norm needs more than one value per channel in training, got input of shape (1, 2). Use a larger batch, or eval() mode.",
     ),
+    # init
+    (
+        lambda: init.calculate_gain("gelu"),
+        ValueError,
+        "nonlinearity must be one of ['linear', 'conv1d', 'conv2d', 'conv3d', 'conv_transpose1d', 'conv_transpose2d', "
+        "'conv_transpose3d', 'sigmoid', 'tanh', 'relu', 'selu', 'leaky_relu'], got 'gelu'. Choose the one closest to it.",
+    ),
+    (
+        lambda: init.xavier_normal((3,)),
+        ValueError,
+        "fans need a shape of two axes, or of a convolution's three or more, got (3,). Use zeros, ones or uniform.",
+    ),
+    (lambda: init.kaiming_normal((2, 3), mode="fan_avg"), ValueError, "mode must be 'fan_in' or 'fan_out', got 'fan_avg'."),
+    (lambda: init.orthogonal((3,)), ValueError, "orthogonal needs a shape of two axes or more, got (3,). Use normal."),
+    (lambda: init.trunc_normal((3,), std=0.0), ValueError, "std of trunc_normal must be positive, got 0.0."),
+    (lambda: init.trunc_normal((3,), std=np.nan), ValueError, "std of trunc_normal must be positive, got nan."),
+    (
+        lambda: init.trunc_normal((3,), a=2.0, b=2.0),
+        ValueError,
+        "trunc_normal needs bounds a < b between which N(0.0, 1.0^2) has values, got 2.0 and 2.0.",
+    ),
+    (
+        lambda: init.trunc_normal((3,), a=50.0, b=60.0),
+        ValueError,
+        "trunc_normal needs bounds a < b between which N(0.0, 1.0^2) has values, got 50.0 and 60.0.",
+    ),
     # layers
     (lambda: layers.Module()(1), TypeError, "a Module needs a forward() method, Module has none. Define it."),
     (

@@ -32,7 +32,7 @@ TESTS = Path(__file__).parent
 SUITES = {
     "functional.feedforward": ["test_functional", "test_messages"],
     "functional.normalisation": ["test_functional", "test_messages"],
-    "init": ["test_init"],
+    "init": ["test_init", "test_messages"],
     "layers.module": ["test_layers", "test_messages"],
     "layers.feedforward": ["test_layers", "test_messages"],
     "layers.activations": ["test_layers", "test_messages"],
@@ -62,6 +62,9 @@ BESIDE = {"test_every_error_has_an_entry", "test_the_engine_is_about_a_hundred_l
 EQUIVALENT = {
     ("functional.feedforward", "if p < 1 else 0.0", "constant .*"): "at p = 1 nothing is kept, and the factor multiplies zeros",
     ("functional.feedforward", "np.astype(keep, x.dtype)", "astype dropped"): "the product with x gives the mask its dtype",
+    ("init", "(0.01 if param is None else param) ** 2", "constant negated"): "the slope is squared",
+    ("init", "q * np.sign(np.diagonal(r))", "Div for Mult"): "by signs",
+    ("init", "q if rows >= columns else q.T", "Gt for GtE"): "of a square matrix, the transpose is as uniform",
     ("optimizers.updates", "self.state.get(p) or self.state.setdefault", "operand 0 dropped"): "setdefault does the same, more slowly",
     ("optimizers.updates", "if decay and", "operand 0 dropped"): "a decay of zero adds zeros",
     ("optimizers.clipping", "factor.astype(g.dtype)", "astype dropped"): "the write casts the product",
