@@ -71,7 +71,7 @@ def _counts(name: str, counts: Any) -> tuple[int, ...]:
     """One count or several, none negative."""
     found = tuple([operator.index(count) for count in (counts if np.ndim(counts) else (counts,))])
     if min(found, default=0) < 0:
-        raise ValueError(f"{name}: counts must not be negative, got {counts}. Pass 0 for no copy.")
+        raise ValueError(f"{name}: counts must not be negative, got {counts}. Pass 0 or more.")
     return found
 
 
@@ -363,12 +363,13 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
         raise ValueError(f"pad: mode must be 'constant', 'edge', 'reflect', 'symmetric' or 'wrap', got {mode!r}.")
     if np.ndim(constant_values) or (mode != "constant" and constant_values != 0):
         raise ValueError(f"pad: constant_values must be one number, for mode 'constant' only, got {constant_values} for mode {mode!r}.")
-    given = np.asarray(pad_width)
-    if given.dtype.kind not in "iu" or given.ndim > 2 or given.shape not in ((), (1,), (2,), (1, 1), (1, 2), (x.ndim, 1), (x.ndim, 2)):
+    try:
+        widths = tuple([_counts("pad", pair) for pair in np.broadcast_to(pad_width, (x.ndim, 2))])
+    except (ValueError, TypeError):
         raise ValueError(
-            f"pad: pad_width must be a whole number, (before, after), or such a pair for each axis, got {pad_width} for shape {x.shape}."
-        )
-    widths = tuple([_counts("pad", pair) for pair in np.broadcast_to(given, (x.ndim, 2))])
+            f"pad: pad_width must be a whole number, (before, after), or such a pair for each axis, none negative, "
+            f"got {pad_width} for shape {x.shape}."
+        ) from None
     if mode == "constant":
         return apply(rules.pad, x, widths=widths, value=constant_values) if x.ndim else x
     for axis, width in enumerate(widths):
@@ -444,7 +445,7 @@ def tensordot(a: TensorLike, b: TensorLike, axes: Any = 2) -> Tensor:
         axes: how many of a's last axes meet b's first; or (axes of a, axes of b), each one axis or several.
     """
     shape_a, shape_b = np.shape(a), np.shape(b)
-    if np.ndim(axes) == 0:
+    if isinstance(axes, (int, np.integer)):
         (count,) = _counts("tensordot", axes)
         axes = range(-count, 0), range(count)
     summed_a, summed_b = _axes("tensordot", shape_a, axes[0]), _axes("tensordot", shape_b, axes[1])
