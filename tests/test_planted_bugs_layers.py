@@ -30,6 +30,7 @@ TESTS = Path(__file__).parent
 
 # module: the files of its tests
 SUITES = {
+    "functional.arrays": ["functional/test_arrays"],
     "functional.feedforward": ["test_functional", "test_messages"],
     "functional.normalisation": ["test_functional", "test_messages"],
     "init": ["test_init", "test_messages"],
@@ -60,6 +61,21 @@ BESIDE = {"test_every_error_has_an_entry", "test_the_engine_is_about_a_hundred_l
 
 # (module, line of source, change): why no test can see it
 EQUIVALENT = {
+    ("functional.arrays", "else x * 1.0", "Div for Mult"): "by one",
+    ("functional.arrays", "min(found, default=0)", "constant [+] 1"): "without counts there is no negative one",
+    ("functional.arrays", "def topk(", "constant flipped"): "sorted=False leaves the order open",
+    ("functional.arrays", "max(x.shape[i], 1)", "constant [+] 1"): "an axis of one element or none is rolled into itself",
+    ("functional.arrays", "np.reshape(x, (1, -1))", "constant [+] 1"): "NumPy reads any negative size as the unknown one",
+    ("functional.arrays", "np.reshape(x, 1)", "constant negated"): "NumPy reads any negative size as the unknown one",
+    (
+        "functional.arrays",
+        "np.reshape(a, (-1, 1)), np.reshape(b, -1)",
+        "constant [+] 1",
+    ): "NumPy reads any negative size as the unknown one",
+    ("functional.arrays", '_axes("tensordot", shape_b, axes[1])', "constant negated"): "of two, the second is the last",
+    ("functional.arrays", "if np.ndim(b) <= 2", "Lt for LtE"): "tensordot gives the same, more slowly",
+    ("functional.arrays", "np.expand_dims(b, 1)", "constant negated"): "a vector has its columns behind its first axis and at the end",
+    ("functional.arrays", "np.eye(shape[-1])", "constant [+] 1"): "the matrices are square",
     ("functional.feedforward", "if p < 1 else 0.0", "constant .*"): "at p = 1 nothing is kept, and the factor multiplies zeros",
     ("functional.feedforward", "np.astype(keep, x.dtype)", "astype dropped"): "the product with x gives the mask its dtype",
     ("init", "(0.01 if param is None else param) ** 2", "constant negated"): "the slope is squared",

@@ -47,7 +47,7 @@ def _floating(x: TensorLike) -> Tensor:
 def _flat_or_along(name: str, x: TensorLike, axis: int | None) -> tuple[Tensor, int]:
     """The Tensor and its axis; flattened where `axis` is None."""
     x = _tensor(x)
-    return (x.reshape(-1), 0) if axis is None else (x, _axes(name, x.shape, axis)[0])
+    return (x.flatten(), 0) if axis is None else (x, _axes(name, x.shape, axis)[0])
 
 
 def _along(axis: int, index: Any) -> tuple[Any, ...]:
@@ -83,9 +83,10 @@ def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Product over `axis`, by default all. The gradient is the product of the other elements, also where some are 0."""
     x = _tensor(x)
     axes = _axes("prod", x.shape, axis)
-    for i in sorted(axes, reverse=True):
-        x = apply(rules.prod, x, axis=i)
-    return x.unsqueeze(axes) if keepdims else x
+    kept = [i for i in range(x.ndim) if i not in axes]
+    count = math.prod([x.shape[i] for i in axes])
+    out = apply(rules.prod, x.transpose([*kept, *axes]).reshape(*[x.shape[i] for i in kept], count), axis=-1)
+    return out.unsqueeze(axes) if keepdims else out
 
 
 @implements(np.cumsum)
@@ -122,15 +123,17 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
     """
     x = _floating(x)
     axes = _axes("norm", x.shape, axis)
-    if ord is None or (len(axes) == 2 and isinstance(ord, str) and ord == "fro"):
+    if ord is None or (len(axes) == 2 and ord == "fro"):
         ord = 2
     elif len(axes) != 1 or isinstance(ord, str) or ord == 0:
         raise ValueError(
             f"norm: ord must be a number but 0 along one axis, or None or 'fro' over two, got {ord!r} over axes {axes} of shape {x.shape}. "
             "Pass axis= for the norms of vectors."
         )
-    if abs(ord) == math.inf:
-        return x.abs().max(axes, keepdims) if ord > 0 else x.abs().min(axes, keepdims)
+    if ord == math.inf:
+        return x.abs().max(axes, keepdims)
+    if ord == -math.inf:
+        return x.abs().min(axes, keepdims)
     return apply(rules.norm, x, p=ord, axis=axes, keepdims=keepdims)
 
 
@@ -304,7 +307,7 @@ def roll(x: TensorLike, shift: int | tuple[int, ...], axis: int | tuple[int, ...
     """The elements moved by `shift` places along `axis`, those beyond the end coming in at the start; of the flattened x by default."""
     x = _tensor(x)
     if axis is None:
-        return roll(x.reshape(-1), shift, 0).reshape(x.shape)
+        return roll(x.flatten(), shift, 0).reshape(x.shape)
     for by, i in np.broadcast(shift, axis):
         (i,) = _axes("roll", x.shape, i)
         start = -by % max(x.shape[i], 1)
@@ -372,11 +375,11 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
         ) from None
     if mode == "constant":
         return apply(rules.pad, x, widths=widths, value=constant_values) if x.ndim else x
-    for axis, width in enumerate(widths):
+    for axis, (size, width) in enumerate(zip(x.shape, widths, strict=True)):
         if width != (0, 0):
-            if not x.shape[axis]:
-                raise ValueError(f"pad: mode {mode!r} needs elements along axis {axis} to pad it with, got shape {x.shape}.")
-            x = x[_along(axis, np.pad(np.arange(x.shape[axis]), width, mode))]  # type: ignore[call-overload]
+            if not size:
+                raise ValueError(f"pad: mode {mode!r} needs elements to repeat, got none along axis {axis} (input shape {x.shape}).")
+            x = x[_along(axis, np.pad(np.arange(size), width, mode))]  # type: ignore[call-overload]
     return x
 
 
