@@ -1,6 +1,6 @@
 """Every differentiable operation, as a rule: its value and its pullbacks, side by side. `rule.py` says what a rule is."""
 
-from .activations import elu, gelu, leaky_relu, phi, relu, sigmoid, silu, softplus, tanh
+from .activations import elu, gelu, gelu_tanh, leaky_relu, phi, relu, sigmoid, silu, softplus, tanh
 from .aggregation import cumsum, logsumexp, norm, prod
 from .arithmetic import (
     absolute,
@@ -23,6 +23,7 @@ from .arithmetic import (
     subtract,
     where,
 )
+from .convolution import convolution, convolution_input, convolution_weight
 from .elementary import arctan, log2, log10, tan
 from .likelihoods import binary_cross_entropy, cross_entropy
 from .linalg import solve
@@ -51,6 +52,9 @@ __all__ = [
     "cast",
     "clip",
     "concatenate",
+    "convolution",
+    "convolution_input",
+    "convolution_weight",
     "cos",
     "cross_entropy",
     "cumsum",
@@ -61,6 +65,7 @@ __all__ = [
     "expm1",
     "gather_rows",
     "gelu",
+    "gelu_tanh",
     "getitem",
     "gru_cell",
     "leaky_relu",

@@ -1,6 +1,7 @@
 """The windows that slide along the last axes of an array, their adjoint, and the maximum of each."""
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def add_windows(w: Array, *, spatial: tuple[int, ...], stride: tuple[int, ...], 
     out = np.moveaxis(np.zeros((*lead[:-1], *spatial, *lead[-1:]), w.dtype), -1, len(lead) - 1)
     for offset in np.ndindex(size):
         steps = zip(offset, positions, stride, dilation, strict=True)
-        place = [slice(i * d, i * d + count * s, s) for i, count, s, d in steps]
-        out[(..., *place)] += w[(..., *offset)]
+        place: Any = (..., *[slice(i * d, i * d + count * s, s) for i, count, s, d in steps])
+        out[place] += w[(..., *offset)]
     return out
 
 
@@ -60,6 +61,15 @@ def _elements(x: Array, ndim: int) -> list[Array]:
     return [x[(..., *place)] for place in np.ndindex(x.shape[x.ndim - ndim :])]
 
 
+def _repacked(g: Array, ndim: int) -> Array:
+    """g (..., C, *positions), C last in memory as in windows: arithmetic on arrays of different orders is several times slower."""
+    c = g.ndim - ndim - 1
+    if c < 0:
+        return g
+    g = g.transpose(*range(c), *range(c + 1, c + ndim + 1), c)
+    return g.reshape(-1).reshape(g.shape).transpose(*range(c), c + ndim, *range(c, c + ndim))
+
+
 def window_max(x: Array, *, ndim: int) -> Pulled:
     """Maximum over the last `ndim` axes, NaN where there is one; of tied elements the first, in C order, gets the gradient.
 
@@ -68,7 +78,7 @@ def window_max(x: Array, *, ndim: int) -> Pulled:
     value = functools.reduce(np.maximum, _elements(x, ndim))
 
     def pullback(g: Array) -> Array:
-        shares, found = [], False
+        shares, found, g = [], False, _repacked(g, ndim)
         for element in _elements(constant(x), ndim):
             wins = element == constant(value)
             shares.append(g * (wins > found))

@@ -6,7 +6,7 @@ lie on them.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,11 @@ _random = np.random.default_rng(20)
 
 def normal(*shape: int) -> np.ndarray:
     return np.asarray(_random.standard_normal(shape))
+
+
+def small(*shape: int) -> np.ndarray:
+    """Normal numbers, so that in sums of hundreds, too, half precision keeps two digits."""
+    return normal(*shape) * (1 if math.prod(shape) < 400 else 0.1)
 
 
 def positive(*shape: int) -> np.ndarray:
@@ -199,6 +204,37 @@ def windows_added(w: np.ndarray, *, spatial: tuple[int, ...], stride: tuple[int,
     return np.array(rows).reshape(*lead, *spatial)
 
 
+def convolution_terms(x: Any, weight: Any, g: Any, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> Iterator[Any]:
+    """The indices into x, weight and g, arrays or shapes, of the factors of every term g[:, o] weight[o, c, k] x[:, c, place of k]."""
+    (_, channels, *_), (outputs, part, *size), (_, _, *counts) = x, weight, g
+    for o, c, *offset in np.ndindex(outputs, part, *size):
+        steps = zip(offset, counts, stride, dilation, strict=True)
+        place = [slice(k * d, k * d + (count - 1) * s + 1, s) for k, count, s, d in steps]
+        yield (slice(None), o * groups // outputs * (channels // groups) + c, *place), (o, c, *offset), (slice(None), o)
+
+
+def convolved(x: np.ndarray, weight: np.ndarray, *, stride: tuple[int, ...], dilation: tuple[int, ...], groups: int) -> np.ndarray:
+    seen = zip(x.shape[2:], weight.shape[2:], stride, dilation, strict=True)
+    y = np.zeros((len(x), len(weight), *[len(range(0, length - d * (k - 1), s)) for length, k, s, d in seen]))
+    for i, j, k in convolution_terms(x.shape, weight.shape, y.shape, stride, dilation, groups):
+        y[k] += x[i] * weight[j]
+    return y
+
+
+def convolution_inputs(g: np.ndarray, weight: np.ndarray, *, spatial: tuple[int, ...], groups: int, **settings: Any) -> np.ndarray:
+    x = np.zeros((len(g), weight.shape[1] * groups, *spatial))
+    for i, j, k in convolution_terms(x.shape, weight.shape, g.shape, groups=groups, **settings):
+        x[i] += g[k] * weight[j]
+    return x
+
+
+def convolution_weights(x: np.ndarray, g: np.ndarray, *, size: tuple[int, ...], groups: int, **settings: Any) -> np.ndarray:
+    weight = np.zeros((g.shape[1], x.shape[1] // groups, *size))
+    for i, j, k in convolution_terms(x.shape, weight.shape, g.shape, groups=groups, **settings):
+        weight[j] = (x[i] * g[k]).sum()
+    return weight
+
+
 def einsum_cases() -> list[Case]:
     a, b, c = normal(2, 3), normal(3, 4), normal(2, 3, 4)
     vector, square = normal(3), normal(3, 3)
@@ -282,6 +318,23 @@ _window_cases = [
     ((2, 2, 3, 4, 3), (2, 2, 1), (1, 2, 2), (1, 1, 3)),
 ]
 
+
+# shapes of x and weight, stride, dilation, groups
+_convolution_cases = [
+    ((2, 3, 5, 6), (4, 3, 2, 3), (1, 1), (1, 1), 1),
+    ((2, 4, 7, 6), (6, 2, 3, 2), (2, 3), (1, 2), 2),
+    ((2, 3, 4, 4), (3, 1, 2, 2), (1, 2), (1, 1), 3),
+    ((1, 2, 3, 3), (1, 2, 3, 3), (1, 1), (1, 1), 1),
+    ((2, 3, 3, 2), (2, 3, 1, 1), (2, 1), (1, 1), 1),
+    ((2, 3, 8), (4, 3, 3), (2,), (2,), 1),
+    ((2, 2, 6), (4, 1, 2), (1,), (3,), 2),
+    ((2, 2, 3, 4, 3), (2, 2, 2, 2, 1), (1, 2, 1), (1, 1, 1), 1),
+    ((3, 1, 900), (1, 1, 450), (1,), (1,), 1),  # windows of two blocks
+]
+_convolution_settings = [
+    (x, weight, convolved(np.zeros(x), np.zeros(weight), stride=stride, dilation=dilation, groups=groups).shape, (stride, dilation, groups))
+    for x, weight, stride, dilation, groups in _convolution_cases
+]
 
 _reduction_cases = [
     ((2, 3), {}),
@@ -405,6 +458,7 @@ TABLE: dict[str, Entry] = {
     "silu": unary(lambda x: x * logistic(x)),
     "phi": unary(normal_distribution),
     "gelu": unary(lambda x: x * normal_distribution(x)),
+    "gelu_tanh": unary(lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2),
     # reductions
     "sum": Entry(np.sum, [*reduction(np.sum).cases, case(normal(0, 3)), case(normal(0, 3), axis=1), case(normal(2, 0), axis=1)]),
     "mean": reduction(np.mean),
@@ -646,10 +700,34 @@ TABLE: dict[str, Entry] = {
         [
             case(distinct(2, 3, 4), ndim=1),
             case(distinct(2, 3, 2, 4), ndim=2),
+            case(distinct(2, 3, 4, 2), ndim=1),
+            case(distinct(2, 3, 2, 3, 2, 2), ndim=2),
             case(distinct(3, 2, 2, 2), ndim=3),
             case(distinct(3, 4), ndim=2),
             case(distinct(5), ndim=1),
             case(distinct(2, 1), ndim=1),
+        ],
+    ),
+    # convolution
+    "convolution": Entry(
+        convolved,
+        [
+            case(small(*x), small(*weight), stride=stride, dilation=dilation, groups=groups)
+            for x, weight, _, (stride, dilation, groups) in _convolution_settings
+        ],
+    ),
+    "convolution_input": Entry(
+        convolution_inputs,
+        [
+            case(small(*g), small(*weight), spatial=x[2:], stride=stride, dilation=dilation, groups=groups)
+            for x, weight, g, (stride, dilation, groups) in _convolution_settings
+        ],
+    ),
+    "convolution_weight": Entry(
+        convolution_weights,
+        [
+            case(small(*x), small(*g), size=weight[2:], stride=stride, dilation=dilation, groups=groups)
+            for x, weight, g, (stride, dilation, groups) in _convolution_settings
         ],
     ),
     # normalisation
@@ -762,6 +840,7 @@ KINKS: dict[str, list[Kink]] = {
     "silu": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],), value=[0, 1000, 0])],
     "tanh": [at([0.0, 1000.0, -1000.0], gradients=([1, 0, 0],))],
     "gelu": [at([0.0, 40.0, -40.0], gradients=([0.5, 1, 0],), value=[0, 40, 0])],
+    "gelu_tanh": [at([0.0, 40.0, -40.0], gradients=([0.5, 1, 0],), value=[0, 40, 0])],
     "phi": [at([0.0, 40.0, -40.0], gradients=([1 / math.sqrt(2 * math.pi), 0, 0],))],
     "lstm_cell": [
         at([1000.0, -1000.0, 1000.0, 1000.0], [0.5], gradients=([0, 0, 0, 0], [0]), value=([math.tanh(1)], [1])),

@@ -63,6 +63,22 @@ def window_max(x, ndim):
     return F.max_pool1d(flat.reshape(-1, 1, flat.shape[-1]), flat.shape[-1]).reshape(flat.shape[:-1])
 
 
+def convolve(x, weight, stride, dilation, groups):
+    return (None, F.conv1d, F.conv2d, F.conv3d)[x.ndim - 2](x, weight, None, stride, 0, dilation, groups)
+
+
+def convolution_input(g, weight, spatial, **settings):
+    """The pullback of a convolution to its input, by PyTorch's own derivative of it."""
+    x = torch.zeros((len(g), weight.shape[1] * settings["groups"], *spatial), dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(convolve(x, weight, **settings), x, g, create_graph=True)[0]
+
+
+def convolution_weight(x, g, size, **settings):
+    """The pullback of a convolution to its weight, by PyTorch's own derivative of it."""
+    weight = torch.zeros((g.shape[1], x.shape[1] // settings["groups"], *size), dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(convolve(x, weight, **settings), weight, g, create_graph=True)[0]
+
+
 def reduction(function):
     def reduce(x, axis=None, keepdims=False):
         axes = tuple(range(x.ndim)) if axis is None else tuple(int(i) for i in axis) if isinstance(axis, tuple) else (int(axis),)
@@ -110,6 +126,7 @@ PEERS = {
     "silu": F.silu,
     "phi": torch.special.ndtr,
     "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "sum": reduction(torch.sum),
     "mean": reduction(torch.mean),
     "max": reduction(torch.amax),
@@ -143,6 +160,9 @@ PEERS = {
     "windows": windows,
     "scatter_windows": windows_added,
     "window_max": window_max,
+    "convolution": convolve,
+    "convolution_input": convolution_input,
+    "convolution_weight": convolution_weight,
     "softmax": lambda x, axis=-1: F.softmax(x, axis),
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, axis),
     "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),
@@ -225,9 +245,10 @@ def test_conventions_at_ties_kinks_and_limits(name, kink):
         np.testing.assert_allclose(grad, wanted, rtol=TOLERANCE_AT_KINKS.get(name, 1e-11), atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "name", ["sigmoid", "tanh", "softplus", "silu", "gelu", "elu", "relu", "exp", "sin", "cos", "square", "log1p", "softmax", "log_softmax"]
-)
+ACTIVATIONS = ["sigmoid", "tanh", "softplus", "silu", "gelu", "gelu_tanh", "elu", "relu"]
+
+
+@pytest.mark.parametrize("name", [*ACTIVATIONS, "exp", "sin", "cos", "square", "log1p", "softmax", "log_softmax"])
 def test_second_derivatives(name):
     x = np.random.default_rng(0).standard_normal((3, 4)) * 0.5
     options = {"alpha": 1.3} if name == "elu" else {}

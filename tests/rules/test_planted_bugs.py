@@ -22,7 +22,17 @@ from .table import KINKS, TABLE
 
 # module: those that import it, in order
 DEPENDENTS = {
-    "primitives": ["activations", "normalisation", "likelihoods", "recurrent", "reductions", "aggregation", "shapes", "windows"],
+    "primitives": [
+        "activations",
+        "normalisation",
+        "likelihoods",
+        "recurrent",
+        "reductions",
+        "aggregation",
+        "shapes",
+        "windows",
+        "convolution",
+    ],
     "activations": [],
     "aggregation": [],
     "arithmetic": [],
@@ -35,7 +45,8 @@ DEPENDENTS = {
     "reductions": [],
     "selection": [],
     "shapes": [],
-    "windows": [],
+    "windows": ["convolution"],
+    "convolution": [],
 }
 
 UNKNOWN_SIZE = "NumPy reads any negative size as the unknown one"
@@ -69,6 +80,16 @@ EQUIVALENT = {
     ("_spread", "g * np.ones", "Div for Mult"): "by ones",
     ("mean", "x.size // total.size", "Div for FloorDiv"): "the division leaves no remainder",
     ("slide", "writeable=False", "constant flipped"): "no rule writes into what it is given",
+    ("_repacked", "if c < 0", "LtE for Lt|constant [+] 1"): "only the order in memory is another",
+    ("_repacked", "g.reshape(-1)", "reshape dropped"): "only the order in memory is another",
+    ("_repacked", "g.reshape(-1)", "constant [+] 1"): UNKNOWN_SIZE,
+    ("_blocks", "length + shape[0]", ".*"): "blocks of any size give the same, at different speed",
+    ("_blocks", "windows[block].reshape(-1, length)", "constant [+] 1"): UNKNOWN_SIZE,
+    ("_examples", "", ".*"): "blocks of any size give the same, at different speed",
+    ("correlate", ".reshape(-1, ", "constant [+] 1"): UNKNOWN_SIZE,
+    ("correlate_input", ".reshape(-1, ", "constant [+] 1"): UNKNOWN_SIZE,
+    ("correlate_input", "reshape(-1, ", "reshape dropped"): "one product or one for each row of an image, at different speed",
+    ("correlate_weight", ".reshape(len(rows), -1)", "constant [+] 1"): UNKNOWN_SIZE,
     ("take_rows", "indices.reshape(-1)", "constant [+] 1"): UNKNOWN_SIZE,
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from micrograd_plus import Tensor, rules
+from micrograd_plus.rules.convolution import correlate, correlate_input, correlate_weight
 from micrograd_plus.rules.primitives import constant, logistic, normal_cdf, scatter_add, scatter_rows
 from micrograd_plus.rules.windows import add_windows, slide
 
@@ -129,6 +130,9 @@ def test_a_primitive_hands_itself_to_whatever_speaks_the_protocol(primitive):
         (scatter_rows, rules.gather_rows),
         (slide, rules.windows),
         (add_windows, rules.scatter_windows),
+        (correlate, rules.convolution),
+        (correlate_input, rules.convolution_input),
+        (correlate_weight, rules.convolution_weight),
         (constant, None),
     ],
 )

@@ -1,0 +1,131 @@
+"""Convolution in the sense of neural networks, the cross-correlation of x with a weight.
+
+    y[n, o, i, ...] = sum over c, k, ... of weight[o, c, k, ...] x[n, c, stride i + dilation k, ...]
+
+The sum of g y, for a cotangent g, is linear in each of x, weight and g. Its gradients with respect to g, x and weight are the
+three operations here, and each has the other two as its pullbacks.
+
+They are matrix products. The matrix of all windows is many times as large as x; it is made for a block of examples at a time,
+which stays in the cache, and never kept. In memory, results have their channels last: a row of a window then is one run.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .rule import Array, Pulled, derivative_of, primitive
+from .windows import slide
+
+Sizes = tuple[int, ...]
+
+BLOCK = 1 << 19  # elements of the matrices that are made at once, which then stay in the cache
+
+
+def _groups(weight_shape: Sizes, groups: int) -> Iterator[tuple[slice, slice]]:
+    """The channels of x and of y in each group."""
+    out, part = weight_shape[0] // groups, weight_shape[1]
+    for i in range(groups):
+        yield slice(i * part, (i + 1) * part), slice(i * out, (i + 1) * out)
+
+
+def _blocks(x: Array, shape: Sizes, stride: Sizes, dilation: Sizes) -> Iterator[tuple[slice, Array]]:
+    """The windows of some examples of x (N, C, *spatial) at a time, as rows (their N * positions, size * C), channels last.
+
+    shape: of the weight.
+    """
+    windows = slide(x, size=shape[2:], stride=stride, dilation=dilation)
+    windows = windows.transpose(0, *range(2, windows.ndim), 1)
+    length = math.prod(windows.shape[x.ndim - 1 :])
+    step = _examples(math.prod(windows.shape[1 : x.ndim - 1]), length + shape[0])
+    for start in range(0, len(x), step):
+        block = slice(start, start + step)
+        yield block, windows[block].reshape(-1, length)
+
+
+def _examples(positions: int, width: int) -> int:
+    """How many examples, of so many rows each, make a block."""
+    return max(1, BLOCK // (positions * width))
+
+
+def _last(x: Array) -> Array:
+    """x (N, C, ...) as (N, ..., C)."""
+    return x.transpose(0, *range(2, x.ndim), 1)
+
+
+def _second(x: Array) -> Array:
+    """x (N, ..., C) as (N, C, ...)."""
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
+
+
+@primitive
+def correlate(x: Array, weight: Array, *, stride: Sizes, dilation: Sizes, groups: int) -> Array:
+    """The cross-correlation of x (N, C, *spatial) and weight (O, C / groups, *size): (N, O, *positions)."""
+    positions = slide(x, size=weight.shape[2:], stride=stride, dilation=dilation).shape[2 : x.ndim]
+    out = np.empty((len(x), *positions, len(weight)), np.result_type(x, weight))
+    for inside, outside in _groups(weight.shape, groups):
+        columns = _last(weight[outside]).reshape(-1, math.prod(weight.shape[1:])).T
+        for block, rows in _blocks(x[:, inside], weight.shape, stride, dilation):
+            out[block, ..., outside] = (rows @ columns).reshape(out[block, ..., outside].shape)
+    return _second(out)
+
+
+@primitive
+def correlate_input(g: Array, weight: Array, *, spatial: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Array:
+    """The gradient with respect to x, (N, C, *spatial), of the sum of g (N, O, *positions) times the cross-correlation."""
+    positions, size, part = g.shape[2:], weight.shape[2:], weight.shape[1]
+    out = np.zeros((len(g), *spatial, part * groups), np.result_type(g, weight))
+    for inside, outside in _groups(weight.shape, groups):
+        rows = _last(g[:, outside]).reshape(-1, len(weight) // groups)
+        matrices = np.ascontiguousarray(weight[outside].transpose(*range(2, weight.ndim), 0, 1))
+        for offset in np.ndindex(size):
+            steps = zip(offset, positions, stride, dilation, strict=True)
+            place = [slice(k * d, k * d + count * s, s) for k, count, s, d in steps]
+            out[(slice(None), *place, inside)] += (rows @ matrices[offset]).reshape(len(g), *positions, part)
+    return _second(out)
+
+
+@primitive
+def correlate_weight(x: Array, g: Array, *, size: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Array:
+    """The gradient with respect to the weight, (O, C / groups, *size), of the sum of g (N, O, *positions) times the cross-correlation."""
+    shape = (g.shape[1], x.shape[1] // groups, *size)
+    out = np.zeros((shape[0], *size, shape[1]), np.result_type(x, g))
+    for inside, outside in _groups(shape, groups):
+        for block, rows in _blocks(x[:, inside], shape, stride, dilation):
+            columns = _last(g[block, outside]).reshape(len(rows), -1)
+            out[outside] += (columns.T @ rows).reshape(out[outside].shape)
+    return _second(out)
+
+
+@derivative_of(correlate)
+def convolution(x: Array, weight: Array, *, stride: Sizes, dilation: Sizes, groups: int) -> Pulled:
+    """x (N, C, *spatial) and weight (O, C / groups, *size) to y (N, O, *positions)."""
+    spatial, size = x.shape[2:], weight.shape[2:]
+    settings: dict[str, Any] = {"stride": stride, "dilation": dilation, "groups": groups}
+    return correlate(x, weight, **settings), (
+        lambda g: correlate_input(g, weight, spatial=spatial, **settings),
+        lambda g: correlate_weight(x, g, size=size, **settings),
+    )
+
+
+@derivative_of(correlate_input)
+def convolution_input(g: Array, weight: Array, *, spatial: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Pulled:
+    """g (N, O, *positions) and weight (O, C / groups, *size) to the cotangent of x, (N, C, *spatial)."""
+    size = weight.shape[2:]
+    settings: dict[str, Any] = {"stride": stride, "dilation": dilation, "groups": groups}
+    return correlate_input(g, weight, spatial=spatial, **settings), (
+        lambda x: correlate(x, weight, **settings),
+        lambda x: correlate_weight(x, g, size=size, **settings),
+    )
+
+
+@derivative_of(correlate_weight)
+def convolution_weight(x: Array, g: Array, *, size: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Pulled:
+    """x (N, C, *spatial) and g (N, O, *positions) to the cotangent of the weight, (O, C / groups, *size)."""
+    spatial = x.shape[2:]
+    settings: dict[str, Any] = {"stride": stride, "dilation": dilation, "groups": groups}
+    return correlate_weight(x, g, size=size, **settings), (
+        lambda weight: correlate_input(g, weight, spatial=spatial, **settings),
+        lambda weight: correlate(x, weight, **settings),
+    )
