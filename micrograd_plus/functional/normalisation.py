@@ -1,5 +1,7 @@
 """Standardisation of activations over the batch, or over the features of each example."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import effects, rules
@@ -18,38 +20,51 @@ def layer_norm(x: Tensor, ndim: int, weight: Tensor | None = None, bias: Tensor 
 
 def batch_norm(
     x: Tensor,
-    running_mean: np.ndarray,
-    running_var: np.ndarray,
-    weight: Tensor,
-    bias: Tensor,
-    training: bool,
-    momentum: float = 0.1,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float | np.ndarray = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias, per channel: x (N, C, ...), the others (C,).
 
     In training, mean and biased variance are the batch's, and the running ones move towards them:
-    running = (1 - momentum) running + momentum batch, with the unbiased variance. Otherwise they are the running ones.
+    running = (1 - momentum) running + momentum batch, with the unbiased variance. Otherwise they are the running ones, or
+    the batch's where there are none (None).
 
     References: Ioffe and Szegedy, 2015, arXiv:1502.03167.
 
     Raises:
-        ValueError: in training, a channel has one value, whose variance is not defined.
+        ValueError: the statistics are the batch's, and a channel has one value, whose variance is not defined.
     """
     axis = (0, *range(2, x.ndim))
-    channels = (-1, *[1] * (x.ndim - 2))
-    if training:
+    tracked = running_mean is not None and running_var is not None
+    if training or not tracked:
         count = x.size // x.shape[1]
         if count < 2:
             raise ValueError(
-                f"batch norm needs more than one value per channel in training, got input of shape {x.shape}. "
-                "Use a larger batch, or eval() mode."
+                f"batch norm needs more than one value per channel for the statistics of a batch, got input of shape {x.shape}. "
+                "Use a larger batch, or running statistics in eval() mode."
             )
-        with no_grad():
-            mean, var = x.mean(axis).data, x.var(axis).data * (count / (count - 1))
-        effects.assign(running_mean, (1 - momentum) * running_mean + momentum * mean)
-        effects.assign(running_var, (1 - momentum) * running_var + momentum * var)
+        if tracked:
+            with no_grad():
+                mean, var = x.mean(axis).data, x.var(axis).data * (count / (count - 1))
+            effects.assign(running_mean, (1 - momentum) * running_mean + momentum * mean)
+            effects.assign(running_var, (1 - momentum) * running_var + momentum * var)
         y = apply(rules.standardize, x, axis=axis, eps=eps)
     else:
-        y = (x - running_mean.reshape(channels)) / np.sqrt(running_var.reshape(channels) + eps)
-    return y * weight.reshape(channels) + bias.reshape(channels)
+        y = (x - along_channels(running_mean, x)) / np.sqrt(along_channels(running_var, x) + eps)
+    return scaled_channels(y, weight, bias)
+
+
+def along_channels(values: Any, x: Tensor) -> Any:
+    """(C,) values in the shape in which they broadcast over x (N, C, ...)."""
+    return values.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def scaled_channels(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """x * weight + bias, x (N, C, ...), weight and bias (C,) or None."""
+    y = x if weight is None else x * along_channels(weight, x)
+    return y if bias is None else y + along_channels(bias, x)

@@ -1,7 +1,7 @@
 """Module and Parameter: functions with parameters, which are found in attributes by themselves."""
 
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from .. import effects
 from ..rules import Array
 from ..tensor import Tensor, from_numpy
+from .hooks import Handle, Hook, Hooks
 
 
 class Parameter(Tensor):
@@ -37,13 +38,38 @@ class Module:
     """
 
     training: bool = True
+    _forward_hooks: Hooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes."""
         raise TypeError(f"a Module needs a forward() method, {type(self).__name__} has none. Define it.")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        if self._forward_hooks is None:
+            return self.forward(*args, **kwargs)
+        return self._forward_hooks.run(self, args, kwargs)
+
+    def register_forward_pre_hook(self, hook: Hook) -> Handle:
+        """Run `hook(module, args)` before each forward(); what it returns, unless None, replaces the positional arguments.
+
+        Hooks run in the order in which they were registered, until their handle is removed. They are no part of the state.
+        A deep copy of the module has the same hooks, which the handles of the original do not remove.
+        """
+        self._forward_hooks = self._forward_hooks or Hooks()
+        return Handle(self._forward_hooks.before, hook)
+
+    def register_forward_hook(self, hook: Hook) -> Handle:
+        """Run `hook(module, args, output)` after each forward(); what it returns, unless None, replaces the output.
+
+        >>> from micrograd_plus import ReLU
+        >>> layer, seen = ReLU(), []
+        >>> with layer.register_forward_hook(lambda module, args, output: seen.append(output.shape)):
+        ...     y = layer([1.0, 2.0])
+        >>> seen
+        [(2,)]
+        """
+        self._forward_hooks = self._forward_hooks or Hooks()
+        return Handle(self._forward_hooks.after, hook)
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, _raw(value) if name in vars(self).get("_buffers", ()) else _adopted(value))
@@ -53,11 +79,15 @@ class Module:
         object.__setattr__(self, "_buffers", (*vars(self).get("_buffers", ()), name))
         setattr(self, name, array if isinstance(array, Tensor) else np.array(array))
 
+    def _members(self) -> Iterable[tuple[str, Any]]:
+        """Where parameters, buffers and modules are looked for, by name."""
+        return vars(self).items()
+
     def _entries(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, "Parameter | Module | np.ndarray"]]:
         """This module, its parameters, buffers and modules with their names, depth first, each once."""
         seen.add(id(self))
         yield prefix, self
-        for name, value in list(vars(self).items()):
+        for name, value in list(self._members()):
             if name in vars(self).get("_buffers", ()):
                 yield prefix + name, value
             else:
@@ -128,7 +158,7 @@ class Module:
 
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
-        children = [(name, value) for name, value in vars(self).items() if _holds_modules(value)]
+        children = [(name, value) for name, value in self._members() if _holds_modules(value)]
         if not children:
             return f"{type(self).__name__}({self.extra_repr()})"
         lines = [line for name, value in children for line in f"{name}: {value!r}".split("\n")]
