@@ -40,7 +40,14 @@ ALLOWED = {
     ("optimizers.schedules", "__init__", "float(group['lr'])"): "a schedule reads the rates it starts from, once",
     ("optimizers.schedules", "step", "self.steps += 1"): "a schedule's count, a Python number",
     ("layers.module", "load_state_dict", "problems += [f'unexpected {name!r}' for name in given if name not in own]"): "a list of texts",
-    ("layers.normalisation", "__init__", "np.atleast_1d(normalized_shape).tolist()"): "a shape given by the user",
+    ("layers.hooks", "__init__", "hooks[self._key] = hook"): "a dict of functions",
+    ("layers.containers", "__delitem__", "del self._held[index]"): "a list or dict of modules",
+    ("layers.containers", "__setitem__", "self._held[key] = self._checked(value)"): "a dict of modules",
+    (
+        "layers.containers",
+        "__setitem__",
+        "self._held[index] = [self._checked(module) for module in value] if isinstance(index, slice) else self._checked(value)",
+    ): "a list of modules",
     ("layers.module", "_holds_modules", "any((_holds_modules(item) for item in value))"): "modules, not arrays",
     ("nn", "train_epoch", "total += effects.read(loss.data) * len(x)"): "a Python number",
     ("nn", "train_epoch", "count += len(x)"): "a Python number",
@@ -224,11 +231,17 @@ class Everything(layers.Module):
     """A model with all kinds of layers, parameters, buffers and random numbers."""
 
     def __init__(self, generator=None):
-        self.table = layers.Embedding(7, 4)
+        self.table = layers.Embedding(7, 4, padding_idx=0)
+        self.reader = layers.LSTM(4, 4, 2, batch_first=True, dropout=0.2, generator=generator)
         self.body = nn.Sequential(
+            lambda x: x.unsqueeze(1),
+            layers.InstanceNorm2d(1, track_running_stats=True),
+            layers.Dropout2d(0.2),
             layers.Flatten(),
             layers.Linear(12, 6),
             layers.BatchNorm(6),
+            layers.BatchNorm(6, momentum=None),
+            layers.Residual(layers.GroupNorm(2, 6), layers.RMSNorm(6)),
             layers.GELU(),
             layers.Dropout(0.3),
             layers.LayerNorm(6),
@@ -238,7 +251,7 @@ class Everything(layers.Module):
         )
 
     def forward(self, x):
-        return self.body(self.table(x))
+        return self.body(self.reader(self.table(x))[0])
 
 
 CLASSES = np.array([0, 2, 1, 0, 2])
@@ -356,7 +369,7 @@ def test_a_running_mean_written_directly_is_seen(monkeypatch):
 
 def test_a_dropout_that_draws_by_itself_is_seen(monkeypatch):
     planted = mutated(
-        functional.feedforward, 'effects.draw(generator, "random", x.shape, np.float32)', "effects.default_generator().random(x.shape)"
+        functional.feedforward, 'effects.draw(generator, "random", shape, np.float32)', "effects.default_generator().random(shape)"
     )
     door = Door(monkeypatch)
     x = Tensor(np.ones(4))

@@ -48,6 +48,21 @@ def test_embedding_takes_rows_and_adds_up_their_gradients(rows):
     np.testing.assert_array_equal(functional.embedding(Tensor(indices.astype(np.float32)), weight).data, y.data)
 
 
+@pytest.mark.parametrize("padding_idx", [0, 1, 3, -1, -4])
+def test_embedding_gives_no_gradient_to_the_row_of_the_padding(padding_idx):
+    table, indices = RNG.normal(size=(4, 2)), np.array([[1, 3, 1], [0, 1, 3]])
+    weight, plain = Tensor(table, requires_grad=True), Tensor(table, requires_grad=True)
+    g = RNG.normal(size=(2, 3, 2))
+    y = functional.embedding(indices, weight, padding_idx)
+    y.backward(g)
+    functional.embedding(indices, plain).backward(g)
+    np.testing.assert_allclose(y.data, table[indices], rtol=1e-6)
+    expected = plain.grad.copy()
+    expected[padding_idx] = 0
+    np.testing.assert_array_equal(weight.grad, expected)
+    assert [functional.padding_row(i, 4) for i in (0, 3, -1, -4)] == [0, 3, 3, 0]
+
+
 @pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
 def test_dropout_zeroes_a_share_of_p_and_scales_the_rest(p):
     x = Tensor(np.full((100, 200), 3.0), requires_grad=True)
@@ -83,6 +98,26 @@ def test_dropout_draws_from_the_generator_it_is_given():
     first, second = (functional.dropout(x, 0.5, generator=np.random.default_rng(5)).data for _ in range(2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(first != 0, np.random.default_rng(5).random(64, np.float32) >= 0.5)
+
+
+@pytest.mark.parametrize("p", [0.2, 0.7])
+def test_dropout2d_zeroes_whole_channels_and_scales_the_rest(p):
+    x = Tensor(RNG.normal(size=(60, 50, 2, 3)), requires_grad=True)
+    y = functional.dropout2d(x, p, generator=np.random.default_rng(0))
+    y.sum().backward()
+    kept = np.random.default_rng(0).random((60, 50), np.float32) >= p
+    assert abs(kept.mean() - (1 - p)) < 0.03
+    factor = np.broadcast_to((kept / (1 - p))[..., None, None], x.shape)
+    np.testing.assert_allclose(y.data, x.data * factor, rtol=1e-6)
+    np.testing.assert_allclose(x.grad, factor, rtol=1e-6)
+
+
+def test_dropout2d_is_the_identity_in_evaluation_and_at_p_zero():
+    x = Tensor(np.ones((2, 3, 1, 1)))
+    assert functional.dropout2d(x, 0.5, training=False) is x
+    assert functional.dropout2d(x, 0.0) is x
+    np.testing.assert_array_equal(functional.dropout2d(x, 1.0).data, np.zeros((2, 3, 1, 1)))
+    assert functional.dropout2d(x, 0.5).dtype == np.float32
 
 
 @pytest.mark.parametrize("ndim", [1, 2])
@@ -166,7 +201,7 @@ def test_batch_norm_in_training_takes_two_values_of_a_channel_and_not_one():
     one = Tensor(RNG.normal(size=(1, 3, 1, 2)))
     assert functional.batch_norm(one, *statistics, w, b, training=True).shape == one.shape
     kept = [array.copy() for array in statistics]
-    with pytest.raises(ValueError, match="more than one value per channel in training"):
+    with pytest.raises(ValueError, match="more than one value per channel"):
         functional.batch_norm(Tensor(two[:1]), *statistics, w, b, training=True)
     np.testing.assert_array_equal(statistics, kept)
 
@@ -195,6 +230,5 @@ def test_defaults():
     def defaults(function):
         return {name: p.default for name, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
 
-    assert defaults(functional.dropout) == {"training": True, "generator": None}
-    assert defaults(functional.batch_norm) == {"momentum": 0.1, "eps": 1e-5}
+    assert defaults(functional.dropout) == defaults(functional.dropout2d) == {"training": True, "generator": None}
     assert defaults(functional.layer_norm) == {"weight": None, "bias": None, "eps": 1e-5}

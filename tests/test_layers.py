@@ -12,6 +12,9 @@ from micrograd_plus import Tensor, layers, no_grad, set_seed
 RNG = np.random.default_rng(11)
 
 
+STATISTICS = ["running_mean", "running_var", "num_batches_tracked"]
+
+
 def names(module):
     return [name for name, _ in module.named_parameters()]
 
@@ -205,7 +208,7 @@ def test_buffers_belong_to_the_state_and_are_not_trained():
 def test_buffers_of_nested_modules_have_dotted_names():
     module = layers.Module()
     module.norms = [layers.BatchNorm(2), layers.BatchNorm(3)]
-    assert [name for name, _ in module.named_buffers()] == [f"norms.{i}.{name}" for i in (0, 1) for name in ("running_mean", "running_var")]
+    assert [name for name, _ in module.named_buffers()] == [f"norms.{i}.{name}" for i in (0, 1) for name in STATISTICS]
 
 
 @pytest.mark.parametrize("value", [np.float32([5, 6]), Tensor([5.0, 6.0]), [5.0, 6.0]])
@@ -344,10 +347,14 @@ def test_a_deep_copy_is_independent_and_keeps_ties_and_freezing():
         (lambda: layers.ELU(2.0), "ELU(alpha=2.0)"),
         (lambda: layers.Softmax(), "Softmax(axis=-1)"),
         (lambda: layers.LogSoftmax(1), "LogSoftmax(axis=1)"),
+        (lambda: layers.GELU(), "GELU(approximate='none')"),
+        (lambda: layers.GELU("tanh"), "GELU(approximate='tanh')"),
         (lambda: layers.Dropout(0.3), "Dropout(p=0.3)"),
-        (lambda: layers.BatchNorm(4), "BatchNorm(4, eps=1e-05, momentum=0.1)"),
-        (lambda: layers.LayerNorm((2, 3)), "LayerNorm((2, 3), eps=1e-05)"),
+        (lambda: layers.Dropout2d(0.3), "Dropout2d(p=0.3)"),
+        (lambda: layers.BatchNorm(4), "BatchNorm(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"),
+        (lambda: layers.LayerNorm((2, 3)), "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True, bias=True)"),
         (lambda: layers.Embedding(5, 2), "Embedding(5, 2)"),
+        (lambda: layers.Embedding(5, 2, -1), "Embedding(5, 2, padding_idx=4)"),
         (lambda: layers.Flatten(), "Flatten(start_dim=1)"),
     ],
 )
@@ -423,6 +430,10 @@ ACTIVATIONS = {
     "ELU": (lambda: layers.ELU(), lambda x: np.where(x > 0, x, np.exp(x) - 1)),
     "ELU(0.3)": (lambda: layers.ELU(0.3), lambda x: np.where(x > 0, x, 0.3 * (np.exp(x) - 1))),
     "GELU": (lambda: layers.GELU(), lambda x: x * (1 + ERF(x / math.sqrt(2))) / 2),
+    "GELU by tanh": (
+        lambda: layers.GELU(approximate="tanh"),
+        lambda x: x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
+    ),
     "SiLU": (lambda: layers.SiLU(), lambda x: x / (1 + np.exp(-x))),
     "Sigmoid": (lambda: layers.Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
     "Tanh": (lambda: layers.Tanh(), np.tanh),
@@ -490,6 +501,16 @@ def test_dropout_is_a_half_by_default_and_follows_the_seed():
     np.testing.assert_array_equal(*outputs)
 
 
+def test_dropout2d_drops_channels_in_training_and_is_the_identity_in_evaluation():
+    layer = layers.Dropout2d(0.25, generator=np.random.default_rng(0))
+    x = Tensor(np.ones((40, 50, 2, 2)))
+    y = layer(x).data
+    assert abs((y == 0).mean() - 0.25) < 0.03
+    np.testing.assert_array_equal(y, np.broadcast_to(y[..., :1, :1], y.shape))
+    assert layer.eval()(x) is x
+    assert layers.Dropout2d().p == 0.5
+
+
 @pytest.mark.parametrize("p", [0, 1])
 def test_dropout_of_nothing_and_of_everything(p):
     np.testing.assert_array_equal(layers.Dropout(p)(np.ones(5)).data, np.full(5, 1 - p))
@@ -523,12 +544,12 @@ def test_batch_norm_starts_as_the_identity_in_evaluation_and_has_two_aliases():
     assert layers.BatchNorm1d is layers.BatchNorm2d is layers.BatchNorm
     x = RNG.normal(size=(5, 2)).astype(np.float32)
     np.testing.assert_allclose(layer.eval()(x).data, x, rtol=1e-4)
-    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+    assert list(layer.state_dict()) == ["weight", "bias", *STATISTICS]
 
 
 def test_batch_norm_takes_a_batch_of_one_in_evaluation_and_refuses_it_in_training():
     layer = layers.BatchNorm(2)
-    with pytest.raises(ValueError, match=r"more than one value per channel in training, got input of shape \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"more than one value per channel .*, got input of shape \(1, 2\)"):
         layer(np.ones((1, 2)))
     assert layer.eval()(np.ones((1, 2))).shape == (1, 2)
 
@@ -587,6 +608,24 @@ def test_embedding_starts_standard_normal():
     assert abs(layer.weight.data.mean()) < 0.02
 
 
+@pytest.mark.parametrize(("padding_idx", "row"), [(0, 0), (2, 2), (-1, 4), (-5, 0), (4, 4)])
+def test_the_vector_of_the_padding_starts_at_zero_and_stays(padding_idx, row):
+    layer = layers.Embedding(5, 3, padding_idx, generator=np.random.default_rng(0))
+    assert layer.padding_idx == row
+    expected = layers.Embedding(5, 3, generator=np.random.default_rng(0)).weight.data
+    expected[row] = 0
+    np.testing.assert_array_equal(layer.weight.data, expected)
+    layer(np.arange(5)).sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad, np.repeat(np.arange(5) != row, 3).reshape(5, 3))
+    layer.weight.data[row] = 7  # a vector given by hand is looked up, as in PyTorch
+    np.testing.assert_array_equal(layer([row]).data, [[7, 7, 7]])
+    assert layers.Embedding(5, 3).padding_idx is None
+
+
+def test_embedding_may_have_size_one():
+    assert layers.Embedding(1, 1)([0, 0]).shape == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("start_dim", "shape"),
     [(None, (2, 60)), (0, (120,)), (1, (2, 60)), (2, (2, 3, 20)), (3, (2, 3, 4, 5)), (-1, (2, 3, 4, 5)), (-2, (2, 3, 20))],
@@ -612,6 +651,7 @@ def test_default_settings():
 
     assert defaults(layers.LeakyReLU) == [0.01]
     assert defaults(layers.ELU) == [1.0]
+    assert defaults(layers.GELU) == ["none"]
     assert defaults(layers.Softmax) == defaults(layers.LogSoftmax) == [-1]
     assert defaults(layers.Flatten) == [1]
     assert defaults(layers.Linear)[0] is True

@@ -26,8 +26,8 @@ from micrograd_plus import (
 from .raising import unreached
 
 MODULES = [effects, init, nn, gradcheck, utils, scalar, files, progress]
-MODULES += [functional.feedforward, functional.normalisation]
-MODULES += [layers.module, layers.feedforward, layers.activations, layers.normalisation]
+MODULES += [functional.feedforward]
+MODULES += [layers.module, layers.feedforward, layers.activations]
 MODULES += [losses.classification, losses.reduction, losses.regression]
 MODULES += [optimizers.clipping, optimizers.schedules, optimizers.updates]
 ELSEWHERE = {  # what is tested with the module, for it needs files or a missing library
@@ -89,9 +89,20 @@ MESSAGES = [
         "embedding indices must be whole numbers, got dtype bool. Pass an int array.",
     ),
     (
+        lambda: functional.embedding([0], parameter(3, 2), 3),
+        ValueError,
+        "padding_idx of an embedding with 3 rows must be in [-3, 3), got 3.",
+    ),
+    (
+        lambda: layers.Embedding(3, 2, -4),
+        ValueError,
+        "padding_idx of an embedding with 3 rows must be in [-3, 3), got -4.",
+    ),
+    (
         lambda: layers.BatchNorm(2)(np.ones((1, 2))),
         ValueError,
-        "batch norm needs more than one value per channel in training, got input of shape (1, 2). Use a larger batch, or eval() mode.",
+        "batch norm needs more than one value per channel for the statistics of a batch, got input of shape (1, 2). "
+        "Use a larger batch, or running statistics in eval() mode.",
     ),
     # init
     (
@@ -138,23 +149,17 @@ MESSAGES = [
         ValueError,
         "Linear(3, 2) needs input of shape (..., 3), got (). Check the layer before it, or flatten the input.",
     ),
+    (lambda: layers.Embedding(0, 2), ValueError, "num_embeddings of Embedding must be at least 1, got 0."),
+    (lambda: layers.Embedding(2, 0), ValueError, "embedding_dim of Embedding must be at least 1, got 0."),
     (lambda: layers.Dropout(1.5), ValueError, "the probability p of Dropout must be in [0, 1], got 1.5."),
     (lambda: layers.Dropout(-0.1), ValueError, "the probability p of Dropout must be in [0, 1], got -0.1."),
     (
-        lambda: layers.BatchNorm(3)(np.ones((4, 2))),
+        lambda: functional.dropout2d(parameter(4, 3, 2), 0.5),
         ValueError,
-        "BatchNorm(3) needs input of shape (N, 3) or (N, 3, H, W), got (4, 2). Check the layer before it.",
+        "dropout2d needs input of shape (N, C, H, W), got (4, 3, 2). Use dropout for single elements.",
     ),
-    (
-        lambda: layers.BatchNorm(3)(np.ones((4, 3, 2))),
-        ValueError,
-        "BatchNorm(3) needs input of shape (N, 3) or (N, 3, H, W), got (4, 3, 2). Check the layer before it.",
-    ),
-    (
-        lambda: layers.LayerNorm((2, 3))(np.ones((4, 3))),
-        ValueError,
-        "LayerNorm((2, 3)) needs input whose last axes have sizes (2, 3), got shape (4, 3). Check the layer before it.",
-    ),
+    (lambda: layers.Dropout2d(2.0), ValueError, "the probability p of Dropout2d must be in [0, 1], got 2.0."),
+    (lambda: layers.GELU("sigmoid"), ValueError, "approximate of GELU must be 'none' or 'tanh', got 'sigmoid'."),
     # losses
     (lambda: losses.MSELoss("average"), ValueError, REDUCTION.format("average")),
     (lambda: losses.MSELoss(None), ValueError, REDUCTION.format(None)),

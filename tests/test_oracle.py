@@ -34,6 +34,7 @@ LAYERS = {
     "ELU": (layers.ELU, torch.nn.ELU, X),
     "ELU(0.3)": (lambda: layers.ELU(0.3), lambda: torch.nn.ELU(0.3), X),
     "GELU": (layers.GELU, torch.nn.GELU, X),
+    "GELU by tanh": (lambda: layers.GELU("tanh"), lambda: torch.nn.GELU("tanh"), X),
     "SiLU": (layers.SiLU, torch.nn.SiLU, X),
     "Sigmoid": (layers.Sigmoid, torch.nn.Sigmoid, X),
     "Tanh": (layers.Tanh, torch.nn.Tanh, X),

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import effects, rules
 from ..rules import Array
-from ..tensor import Tensor, apply
+from ..tensor import Tensor, apply, where
 
 
 def linear(x: Array, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -12,13 +12,31 @@ def linear(x: Array, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return apply(rules.matmul, x, weight) if bias is None else apply(rules.affine, x, weight, bias)
 
 
-def embedding(indices: Array, weight: Tensor) -> Tensor:
+def embedding(indices: Array, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """weight[indices]: indices of any shape, whole numbers in [0, rows); weight (rows, features).
 
+    Args:
+        padding_idx: a row that gets no gradient, in [-rows, rows), from the end where negative.
+
     Raises:
-        ValueError: an index is fractional or out of range.
+        ValueError: an index is fractional or out of range, or the padding_idx is out of range.
     """
-    return apply(rules.take_rows, weight, whole_numbers(indices, len(weight), "embedding indices"))
+    positions = whole_numbers(indices, len(weight), "embedding indices")
+    taken = apply(rules.take_rows, weight, positions)
+    if padding_idx is None:
+        return taken
+    return where((positions == padding_row(padding_idx, len(weight)))[..., None], taken.detach(), taken)
+
+
+def padding_row(padding_idx: int, rows: int) -> int:
+    """The row of an embedding that is meant, counted from 0.
+
+    Raises:
+        ValueError: it is not in [-rows, rows).
+    """
+    if not -rows <= padding_idx < rows:
+        raise ValueError(f"padding_idx of an embedding with {rows} rows must be in [{-rows}, {rows}), got {padding_idx}.")
+    return padding_idx % rows
 
 
 def dropout(x: Tensor, p: float, training: bool = True, generator: np.random.Generator | None = None) -> Tensor:
@@ -26,10 +44,23 @@ def dropout(x: Tensor, p: float, training: bool = True, generator: np.random.Gen
 
     References: Srivastava et al., 2014, JMLR 15, in the inverted form.
     """
-    if not training or p == 0:
-        return x
-    keep = effects.draw(generator, "random", x.shape, np.float32) >= p
-    return x * (np.astype(keep, x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+    return x * _dropout_mask(x.shape, p, x.dtype, generator) if training and p else x
+
+
+def dropout2d(x: Tensor, p: float, training: bool = True, generator: np.random.Generator | None = None) -> Tensor:
+    """Zero each channel of x (N, C, H, W) with probability p and scale the others by 1 / (1 - p); x itself when not training.
+
+    References: Tompson et al., 2015, arXiv:1411.4280, section 3.2.
+    """
+    if x.ndim != 4:
+        raise ValueError(f"dropout2d needs input of shape (N, C, H, W), got {x.shape}. Use dropout for single elements.")
+    return x * _dropout_mask((*x.shape[:2], 1, 1), p, x.dtype, generator) if training and p else x
+
+
+def _dropout_mask(shape: tuple[int, ...], p: float, dtype: np.dtype, generator: np.random.Generator | None) -> np.ndarray:
+    """Zeros with probability p, else 1 / (1 - p), independently."""
+    keep = effects.draw(generator, "random", shape, np.float32) >= p
+    return np.astype(keep, dtype) * (1 / (1 - p) if p < 1 else 0.0)
 
 
 def whole_numbers(values: Array, count: int, what: str) -> np.ndarray:

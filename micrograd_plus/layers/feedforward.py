@@ -1,12 +1,12 @@
-"""Linear, Embedding, Flatten and Dropout."""
+"""Linear, Embedding, Flatten, Dropout and Dropout2d."""
 
 import math
 from collections.abc import Callable
 
 import numpy as np
 
+from .. import effects, init
 from .. import functional as F
-from .. import init
 from ..rules import Array
 from ..tensor import Tensor
 from .module import Module, Parameter, as_tensor
@@ -62,19 +62,39 @@ class Embedding(Module):
     Args:
         num_embeddings: rows of the table.
         embedding_dim: size of a vector.
+        padding_idx: a symbol whose vector starts at zero and gets no gradient, in [-num_embeddings, num_embeddings), from the
+            end where negative. What is written into its row is looked up all the same.
         generator: what the table is drawn from, N(0, 1).
+
+    Attributes:
+        weight: (num_embeddings, embedding_dim).
+        padding_idx: counted from 0, or None.
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, generator: np.random.Generator | None = None) -> None:
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        for name, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
+            if size < 1:
+                raise ValueError(f"{name} of Embedding must be at least 1, got {size}.")
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = None if padding_idx is None else F.padding_row(padding_idx, num_embeddings)
         self.weight = Parameter(init.normal((num_embeddings, embedding_dim), 1.0, generator))
+        if self.padding_idx is not None:
+            effects.assign(self.weight.data, 0, self.padding_idx)
 
     def forward(self, indices: Array) -> Tensor:
         """Indices of any shape, whole numbers in [0, num_embeddings), to vectors (*shape, embedding_dim)."""
-        return F.embedding(indices, self.weight)
+        return F.embedding(indices, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
-        return f"{self.num_embeddings}, {self.embedding_dim}"
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
 
 
 class Flatten(Module):
@@ -97,7 +117,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f"the probability p of Dropout must be in [0, 1], got {p}.")
+            raise ValueError(f"the probability p of {type(self).__name__} must be in [0, 1], got {p}.")
         self.p, self.generator = p, generator
 
     def forward(self, x: Array) -> Tensor:
@@ -105,3 +125,13 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+class Dropout2d(Dropout):
+    """In training, zero each channel of x (N, C, H, W) with probability p and scale the others by 1 / (1 - p).
+
+    For convolutions, the neighbouring values of whose outputs are alike: dropping single ones would take little away.
+    """
+
+    def forward(self, x: Array) -> Tensor:
+        return F.dropout2d(as_tensor(x), self.p, self.training, self.generator)

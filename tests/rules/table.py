@@ -117,8 +117,9 @@ def softmax_by_division(x: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.exp(x) / np.exp(x).sum(axis, keepdims=True)
 
 
-def cross_entropy_by_rows(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return np.array([-math.log(softmax_by_division(row)[label]) for row, label in zip(logits, labels, strict=True)])
+def cross_entropy_by_rows(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    rows = zip(logits, labels, weights, strict=True)
+    return np.array([-math.log(softmax_by_division(row)[label]) * weight if label >= 0 else 0 for row, label, weight in rows])
 
 
 def lstm_by_units(gates: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -769,8 +770,13 @@ TABLE: dict[str, Entry] = {
     # likelihoods
     "cross_entropy": Entry(
         cross_entropy_by_rows,
-        [case(normal(4, 3), [0, 2, 2, 1]), case(normal(1, 5), [4]), case(normal(3, 1), [0, 0, 0]), case(normal(2, 3) * 5, [1, 0])],
-        constants=(1,),
+        [
+            case(normal(4, 3), [0, 2, 2, 1], positive(4)),
+            case(normal(1, 5), [4], [True]),
+            case(normal(3, 1), [0, 0, 0], [True, True, False]),
+            case(normal(3, 3) * 5, [1, -1, 0], positive(3)),
+        ],
+        constants=(1, 2),
     ),
     "binary_cross_entropy": Entry(
         elementwise(lambda p, t: -t * math.log(p) - (1 - t) * math.log(1 - p)),
@@ -779,6 +785,15 @@ TABLE: dict[str, Entry] = {
             case(between(0.1, 0.9, 4), [0.0, 1.0, 1.0, 0.0]),
             case(between(0.1, 0.9, 2, 1), between(0, 1, 3)),
             case(between(0.1, 0.9), between(0, 1)),
+        ],
+    ),
+    "binary_cross_entropy_with_logits": Entry(
+        elementwise(lambda x, t, w: -w * t * math.log(logistic(x)) - (1 - t) * math.log(logistic(-x))),
+        [
+            case(nonzero(2, 3), between(0, 1, 2, 3), 1.0),
+            case(nonzero(2, 3) * 3, [[0.0, 1.0, 1.0], [0.0, 1.0, 0.0]], positive(3)),
+            case(nonzero(2, 1), between(0, 1, 3), positive(2, 3)),
+            case(nonzero(), between(0, 1), positive()),
         ],
     ),
 }
@@ -855,7 +870,33 @@ KINKS: dict[str, list[Kink]] = {
         at([1000.0, 1000.0], gradients=([0, 0],), value=[-math.log(2)] * 2),
         at([-1000.0, 1000.0], gradients=([1, -1],), value=[-2000, 0]),
     ],
-    "cross_entropy": [at([[1000.0, -1000.0], [1000.0, -1000.0]], [0, 1], gradients=([[0, 0], [1, -1]], None), value=[0, 2000])],
+    "cross_entropy": [
+        at([[1e3, -1e3], [1e3, -1e3]], [0, 1], [1.0, 1.0], gradients=([[0, 0], [1, -1]], None, None), value=[0, 2000]),
+        at([[0.0, -np.inf], [0.0, -np.inf]], [-1, 0], [1.0, 1.0], gradients=([[0, 0], [0, 0]], None, None), value=[0, 0]),
+    ],
+    "binary_cross_entropy_with_logits": [
+        at(
+            [0.0, -0.0],
+            [0.25, 1.0],
+            2.0,
+            gradients=([0.125, -1], [math.log(2), math.log(2)], None),
+            value=[1.25 * math.log(2), 2 * math.log(2)],
+        ),
+        at(
+            [1e4, -1e4, 1e4, -1e4],
+            [1.0, 1.0, 0.0, 0.0],
+            1.0,
+            gradients=([0, -1, 1, 0], [-1e4, 1e4, -1e4, 1e4], None),
+            value=[0, 1e4, 1e4, 0],
+        ),
+        at(
+            [30.0, -30.0],
+            [1.0, 0.0],
+            1.0,
+            gradients=([-logistic(-30.0), logistic(-30.0)], None, None),
+            value=[math.log1p(math.exp(-30))] * 2,
+        ),
+    ],
     "binary_cross_entropy": [
         at([0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0], gradients=([0, 0, -1e12, 1e12], [100, -100, 100, -100]), value=[0, 0, 100, 100]),
         at([_smallest], [1.0], gradients=([-1e12], [100]), value=[100]),

@@ -168,8 +168,9 @@ PEERS = {
     "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),
     "lstm_cell": lstm_cell,
     "gru_cell": gru_cell,
-    "cross_entropy": lambda logits, labels: F.cross_entropy(logits, labels, reduction="none"),
+    "cross_entropy": lambda logits, labels, weights: F.cross_entropy(logits, labels, reduction="none", ignore_index=-1) * weights.detach(),
     "binary_cross_entropy": lambda p, t: F.binary_cross_entropy(*torch.broadcast_tensors(p, t), reduction="none"),
+    "binary_cross_entropy_with_logits": lambda x, t, w: -w * t * F.logsigmoid(x) - (1 - t) * F.logsigmoid(-x),
 }
 # PyTorch writes the bound 1e-12 in single precision, and bounds the logarithms in the value but not in the target's gradient.
 TOLERANCE_AT_KINKS = {"binary_cross_entropy": 1e-8}
