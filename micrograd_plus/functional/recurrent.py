@@ -11,7 +11,7 @@ State = tuple[Tensor, ...]  # h, and c of an LSTM: each (N, hidden)
 
 
 class CellWeights(NamedTuple):
-    """What a cell computes with, G gates to each hidden unit: weights in (in, out) order, both biases or neither.
+    """What a cell computes with, G gates to each hidden unit, in (in, out) order.
 
     Attributes:
         weight_ih: (in, G hidden), for the input.
@@ -47,7 +47,8 @@ def _with_one_bias(x: Tensor, w: CellWeights) -> Tensor:
 
 
 def _with_both_biases(x: Tensor, w: CellWeights) -> Tensor:
-    return linear(x, w.weight_ih, None if w.bias_ih is None or w.bias_hh is None else w.bias_ih + w.bias_hh)
+    given = [bias for bias in (w.bias_ih, w.bias_hh) if bias is not None]
+    return linear(x, w.weight_ih, sum(given[1:], given[0]) if given else None)
 
 
 def _tanh_step(x: Tensor, state: State, w: CellWeights) -> State:

@@ -51,13 +51,14 @@ class RecurrentModule(Module):
                 setattr(self, name + suffix, Parameter(init.uniform(shape, bound, generator)))
 
     def _weights(self, suffix: str) -> F.CellWeights:
-        return F.CellWeights(*[getattr(self, name + suffix, None) for name in F.CellWeights._fields])
+        return F.CellWeights._make(getattr(self, name + suffix, None) for name in F.CellWeights._fields)
 
     def _states(self, hx: Any, shape: tuple[int, ...], axes: str) -> State:
         """The state that a user gave, or zeros, each of its tensors of this shape."""
         names = ("h_0", "c_0")[: F.CELLS[self.kind].states]
         if hx is None:
-            return tuple(zeros(shape, dtype=self.parameters()[0].dtype) for _ in names)
+            dtype = next(parameter.dtype for parameter in self.parameters())
+            return tuple(zeros(shape, dtype=dtype) for _ in names)
         given = hx if isinstance(hx, tuple) else (hx,)
         if len(given) != len(names):
             wanted = "a tuple (h_0, c_0)" if len(names) > 1 else "h_0 alone"
@@ -198,7 +199,7 @@ class RecurrentLayer(RecurrentModule):
                 f"dropout of {type(self).__name__} acts between layers, so one layer drops nothing, got dropout={dropout}. "
                 "Set num_layers=2 or more, or put a Dropout behind it.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3 if "__init__" in vars(type(self)) else 2,  # RNN's own lies between
             )
         self.num_layers, self.batch_first, self.dropout, self.bidirectional = num_layers, batch_first, dropout, bidirectional
         self.generator = generator

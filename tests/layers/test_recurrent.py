@@ -104,6 +104,16 @@ def test_a_sequence_equals_a_loop_over_its_times_and_units(kind, bias, reverse):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("absent", [2, 3])
+def test_either_bias_may_be_absent_alone(kind, absent):
+    x, state, arrays = example(kind)
+    arrays[absent] = 0 * arrays[absent]
+    given = [None if i == absent else weight for i, weight in enumerate(leaves(*arrays))]
+    output, _ = functional.recurrent_layer(kind, *leaves(x), tuple(leaves(*state)), functional.CellWeights(*given))
+    close(output, by_hand(kind, x, state, arrays)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_sequence_is_read_forwards_by_default(kind):
     x, state, arrays = example(kind)
     output, _ = functional.recurrent_layer(kind, *leaves(x), tuple(leaves(*state)), functional.CellWeights(*leaves(*arrays)))
@@ -497,6 +507,8 @@ def test_dropout_with_one_layer_warns_that_it_drops_nothing(name):
         f"dropout of {name} acts between layers, so one layer drops nothing, got dropout=0.25. "
         "Set num_layers=2 or more, or put a Dropout behind it."
     ]
+    here = test_dropout_with_one_layer_warns_that_it_drops_nothing.__code__.co_filename
+    assert [warning.filename for warning in caught] == [here]
     x = np.ones((TIMES, N, IN))
     np.testing.assert_array_equal(module(x)[0].data, module.eval()(x)[0].data)
 
