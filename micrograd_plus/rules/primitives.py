@@ -7,6 +7,7 @@ import numpy as np
 
 from .rule import Array, primitive
 
+CDF_BLOCK = 16_384  # elements: the many intermediate results of a block stay in the cache, and cost no fresh pages of memory
 ONE_HOT_LIMIT = 256  # rows of a table up to which a one-hot product beats np.add.at
 
 
@@ -22,19 +23,23 @@ def logistic(x: Array) -> Array:
     return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
-# Chebyshev coefficients in s = 4t - 2 of log(erfc(u) / t) + u^2, where t = 2 / (2 + u), u >= 0; computed with 50 digits.
+# log(erfc(u) / t) + u^2 as a polynomial in 2t - 1, where t = 2 / (2 + u), u >= 0; the highest power first. It is the Chebyshev
+# series, computed with 50 digits, up to degree 11 for float32 and 27 for float64.
 # fmt: off
-_LOG_ERFC = (
-    -1.3026537197817094342, 0.6419697923564902603, 0.019476473204185836312, -0.0095615147868086316419,
-    -0.0009465953444820368663, 0.00036683949785276145187, 0.000042523324806907771645, -0.000020278578112534243154,
-    -1.6242900046470255135e-6, 1.3036558355805232018e-6, 1.5626441722066143178e-8, -8.5238095914926542525e-8,
-    6.5290544390988514964e-9, 5.0593434955514689418e-9, -9.9136415649303308674e-10, -2.2736512229318358557e-10,
-    9.646791102015526802e-11, 2.3940380830391147447e-12, -6.8860275264975533984e-12, 8.9448792730907257167e-13,
-    3.1309213993429580783e-13, -1.1270822361367252366e-13, 3.8109052551892320552e-16, 7.1060976136092369878e-15,
-    -1.5230282014571043043e-15, -9.4574945712912340005e-17, 1.2102371892242789923e-16, -2.8166630877471769718e-17,
+_LOG_ERFC_32 = (
+    -8.72838102169e-5, 8.0007381617e-6, 0.000573766372005, -0.000227910965999, -0.00228876523859, 0.00179406624974,
+    0.00880882536939, -0.00988001932402, -0.04689364056, 0.047343887613, 0.672643154775, -0.671794091681,
+)
+_LOG_ERFC_64 = (
+    -1.8902306008944536578e-9, 4.0608821469697202196e-9, 1.1172352263623757873e-8, -3.9171820510271858251e-8,
+    1.4448658046252675468e-9, 1.5334345920908176839e-7, -2.4958327617196670135e-7, -1.6849800720653297471e-7,
+    1.2500276612569753517e-6, -1.27231190486886998e-6, -2.9479868769982592501e-6, 8.562623420121285649e-6,
+    1.3772664134464418373e-7, -3.0187884551394244299e-5, 3.1745179749437403868e-5, 7.14010141275703064e-5,
+    -0.00017430294720307621998, -9.3735031170981704879e-5, 0.00067367879558023495912, -0.00014624686337800336423,
+    -0.0023458125004828533503, 0.0017589335577990160867, 0.0088249385570606231709, -0.0098726893663899585729,
+    -0.046895610231175296479, 0.04734330684190442832, 0.67264322397765672763, -0.67179408405669226601,
 )
 # fmt: on
-_FLOAT32_TERMS = 13
 
 
 @primitive
@@ -43,14 +48,21 @@ def normal_cdf(x: Array) -> Array:
 
     References: W. H. Press et al., Numerical Recipes, 3rd ed., section 6.2.2, for the form t exp(-u^2 + P(t)) of erfc.
     """
-    terms = _LOG_ERFC if x.dtype.itemsize > 4 else _LOG_ERFC[:_FLOAT32_TERMS]
+    if x.size <= CDF_BLOCK:
+        return _normal_cdf(x)
+    flat = x.reshape(-1)
+    return np.concatenate([_normal_cdf(flat[i : i + CDF_BLOCK]) for i in range(0, x.size, CDF_BLOCK)]).reshape(x.shape)
+
+
+def _normal_cdf(x: np.ndarray) -> np.ndarray:
     u = np.abs(x) * (1 / math.sqrt(2))
     t = 2 / (2 + u)
-    s = 4 * t - 2
-    b, b_next = np.zeros_like(u), np.zeros_like(u)
-    for coefficient in terms[:0:-1]:  # Clenshaw's recurrence
-        b, b_next = s * b - b_next + coefficient, b
-    tail = 0.5 * t * np.exp(0.5 * (terms[0] + s * b) - b_next - u * u)
+    s = 2 * t - 1
+    highest, *others = _LOG_ERFC_64 if x.dtype.itemsize > 4 else _LOG_ERFC_32
+    exponent = np.full_like(s, highest)
+    for coefficient in others:
+        exponent = exponent * s + coefficient
+    tail = 0.5 * t * np.exp(exponent - u * u)
     return ~np.signbit(x) - np.copysign(tail, x)  # 1 - tail or tail; np.where is ten times slower on mixed signs
 
 

@@ -457,7 +457,7 @@ TABLE: dict[str, Entry] = {
     "sigmoid": unary(logistic),
     "softplus": unary(lambda x: math.log(1 + math.exp(x)), nonzero),
     "silu": unary(lambda x: x * logistic(x)),
-    "phi": unary(normal_distribution),
+    "phi": Entry(elementwise(normal_distribution), [*unary(normal_distribution).cases, case(linspaced(130, 130))]),  # more than one block
     "gelu": unary(lambda x: x * normal_distribution(x)),
     "gelu_tanh": unary(lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2),
     # reductions

@@ -52,8 +52,11 @@ DEPENDENTS = {
 UNKNOWN_SIZE = "NumPy reads any negative size as the unknown one"
 # (function, line, change): why no test can see it
 EQUIVALENT = {
-    ("normal_cdf", "itemsize > 4", "(?!branches).*"): "more terms for float32 change nothing beyond rounding",
-    ("normal_cdf", "tail = 0.5", "constant negated"): "the sign is taken from x",
+    ("normal_cdf", "x.size <= CDF_BLOCK", ".*"): "both ways give the same, at different speed",
+    ("normal_cdf", "x.reshape(-1)", "reshape dropped"): "both ways give the same, at different speed",
+    ("normal_cdf", "x.reshape(-1)", "constant [+] 1"): UNKNOWN_SIZE,
+    ("_normal_cdf", "itemsize > 4", "(?!branches).*"): "more terms for float32 change nothing beyond rounding",
+    ("_normal_cdf", "tail = 0.5", "constant negated"): "the sign is taken from x",
     ("scatter_add", "if all(part is None", "(?!condition).*"): "np.add.at does what a plain write does, slower",
     ("scatter_rows", "values.reshape(len(indices), -1)", "constant [+] 1"): UNKNOWN_SIZE,
     ("scatter_rows", "count <= ONE_HOT_LIMIT", ".*"): "both ways give the same, at different speed",
