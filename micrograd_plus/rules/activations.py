@@ -78,7 +78,7 @@ def gelu(x: Array) -> Pulled:
 def gelu_tanh(x: Array) -> Pulled:
     """x (1 + tanh(z)) / 2, z = sqrt(2 / pi) (x + 0.044715 x^3), which is gelu to 5e-4.
 
-    A rule of its own for speed: a training step through it takes half the time of the composition, a third of the exact one.
+    A rule of its own for speed: with its pullback it takes half the time of the composition, and less than half of that of gelu.
 
     References: Hendrycks and Gimpel, 2016, arXiv:1606.08415, section 2.
     """
