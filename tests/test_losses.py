@@ -61,6 +61,27 @@ CASES = {
         lambda p, t: huber(p, t, 2.0),
         lambda p, t: huber_slope(p, t, 2.0),
     ),
+    "smooth l1": (
+        lambda r: losses.SmoothL1Loss(reduction=r),
+        P,
+        2 * T,
+        lambda p, t: huber(p, t, 1.0),
+        lambda p, t: huber_slope(p, t, 1.0),
+    ),
+    "smooth l1, beta 0.3": (
+        lambda r: losses.SmoothL1Loss(0.3, r),
+        P,
+        T,
+        lambda p, t: huber(p, t, 0.3) / 0.3,
+        lambda p, t: huber_slope(p, t, 0.3) / 0.3,
+    ),
+    "smooth l1, beta 0": (
+        lambda r: losses.SmoothL1Loss(beta=0, reduction=r),
+        P,
+        T,
+        lambda p, t: np.abs(p - t),
+        lambda p, t: np.sign(p - t),
+    ),
     "bce": (
         lambda r: losses.BCELoss(reduction=r),
         PROBABILITIES,
@@ -137,6 +158,9 @@ def test_functions_and_modules_give_the_same(name):
         "huber": losses.huber_loss,
         "huber, delta 0.3": lambda p, t: losses.huber_loss(p, t, 0.3),
         "huber, delta 2": lambda p, t: losses.huber_loss(p, t, delta=2.0),
+        "smooth l1": losses.smooth_l1_loss,
+        "smooth l1, beta 0.3": lambda p, t: losses.smooth_l1_loss(p, t, 0.3),
+        "smooth l1, beta 0": lambda p, t: losses.smooth_l1_loss(p, t, beta=0),
         "bce": losses.binary_cross_entropy,
         "bce with logits": losses.binary_cross_entropy_with_logits,
     }
@@ -160,6 +184,8 @@ def test_defaults_are_those_of_the_contract():
     for loss in (losses.MSELoss, losses.L1Loss, losses.CrossEntropyLoss, losses.NLLLoss, losses.BCELoss, losses.BCEWithLogitsLoss):
         assert str(inspect.signature(loss).parameters["reduction"].default) == "mean"
     assert [p.default for p in inspect.signature(losses.HuberLoss).parameters.values()] == [1.0, "mean"]
+    assert [p.default for p in inspect.signature(losses.SmoothL1Loss).parameters.values()] == [1.0, "mean"]
+    assert [p.default for p in list(inspect.signature(losses.smooth_l1_loss).parameters.values())[2:]] == [1.0, "mean"]
     assert [p.default for p in list(inspect.signature(losses.huber_loss).parameters.values())[2:]] == [1.0, "mean"]
 
 

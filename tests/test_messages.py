@@ -215,6 +215,19 @@ MESSAGES = [
         ValueError,
         "targets of a binary loss must be in [0, 1], got 0 to 2.",
     ),
+    (
+        lambda: losses.cross_entropy(np.ones((2, 3)), [0, 1], weight=[1.0, 2.0]),
+        ValueError,
+        "weight must hold one number per class, shape (3,), got (2,).",
+    ),
+    (lambda: losses.CrossEntropyLoss(label_smoothing=1.5), ValueError, "label_smoothing must be in [0, 1], got 1.5."),
+    (
+        lambda: losses.BCELoss(weight=np.ones(2))(np.ones((2, 3)), np.ones((2, 3))),
+        ValueError,
+        "weight must broadcast to the predictions' shape (2, 3), got (2,). Reshape it.",
+    ),
+    (lambda: losses.SmoothL1Loss(-1.0), ValueError, "beta of the smooth L1 loss must not be negative, got -1.0."),
+    (lambda: losses.smooth_l1_loss([1.0], [1.0], np.nan), ValueError, "beta of the smooth L1 loss must not be negative, got nan."),
     # optimizers
     (lambda: optimizers.SGD([]), ValueError, "SGD needs parameters, got none. Pass model.parameters()" + FOUND),
     (lambda: optimizers.Adam(a_generator()), ValueError, "Adam needs parameters, got none. Pass model.parameters()" + FOUND),

@@ -105,10 +105,10 @@ def test_the_graph_of_a_product_and_a_sum(numbers, tmp_path):
 def test_the_graph_of_a_network(mlp_loss, tmp_path):
     labels, edges = dot(mlp_loss, tmp_path)
     titles = [label[0] for label in labels.values()]
-    assert titles.count("Parameter") == 4 and titles.count("constant") == 2  # the inputs and the labels
+    assert titles.count("Parameter") == 4 and titles.count("constant") == 3  # the inputs, the labels and what they count
     assert [title for title in titles if title not in ("Parameter", "constant")] == ["affine", "relu", "affine", "cross_entropy", "mean"]
     assert ["Parameter", "(2, 8)", "requires_grad"] in labels.values() and ["affine", "(4, 3)"] in labels.values()
-    assert labels["n10"] == ["mean", f"= {mlp_loss.item():.4g}"] and len(edges) == 10
+    assert labels["n11"] == ["mean", f"= {mlp_loss.item():.4g}"] and len(edges) == 11
 
 
 def test_a_tensor_used_twice_has_two_arrows_from_one_box(numbers, tmp_path):

@@ -25,7 +25,7 @@ from .arithmetic import (
 )
 from .convolution import convolution, convolution_input, convolution_weight
 from .elementary import arctan, log2, log10, tan
-from .likelihoods import binary_cross_entropy, cross_entropy
+from .likelihoods import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy
 from .linalg import solve
 from .normalisation import log_softmax, softmax, standardize
 from .products import affine, einsum, matmul
@@ -48,6 +48,7 @@ __all__ = [
     "affine",
     "arctan",
     "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "broadcast_to",
     "cast",
     "clip",

@@ -120,7 +120,8 @@ def test_where_integers_make_floats_they_are_float32(operate):
         (rules.einsum, (np.ones((2, 2)), Tensor(np.ones((2, 2)))), {"subscripts": "ij,jk->ik"}),
         (rules.binary_cross_entropy, (Tensor(np.full(2, 0.5)), np.ones(2)), {}),
         (rules.take_rows, (Tensor(np.ones((3, 2))), np.array([0, 1])), {}),
-        (rules.cross_entropy, (Tensor(np.ones((2, 3))), np.array([0, 1])), {}),
+        (rules.cross_entropy, (Tensor(np.ones((2, 3))), np.array([0, 1]), np.ones(2)), {}),
+        (rules.binary_cross_entropy_with_logits, (Tensor(np.ones(2)), np.ones(2), np.ones(2)), {}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -162,7 +163,7 @@ def test_labels_and_masks_are_not_cast():
     """They would be no indices then."""
     x = Tensor(np.ones((3, 2)), requires_grad=True)
     assert apply(rules.take_rows, x, np.array([2, 2], np.uint8)).dtype == np.float32
-    assert apply(rules.cross_entropy, x, Tensor(np.array([0, 1, 1]))).dtype == np.float32
+    assert apply(rules.cross_entropy, x, Tensor(np.array([0, 1, 1])), np.array([True, False, True])).dtype == np.float32
 
 
 def test_higher_orders_keep_float32():
