@@ -33,7 +33,8 @@ from .arrays import (
     triu,
     vstack,
 )
-from .feedforward import dropout, embedding, linear, whole_numbers
+from .feedforward import dropout, dropout2d, embedding, linear, padding_row, whole_numbers
+from .group_normalisation import group_norm, instance_norm, rms_norm
 from .normalisation import batch_norm, layer_norm
 
 __all__ = [
@@ -45,11 +46,14 @@ __all__ = [
     "diagonal",
     "dot",
     "dropout",
+    "dropout2d",
     "embedding",
     "flip",
     "gather",
+    "group_norm",
     "hstack",
     "inner",
+    "instance_norm",
     "inv",
     "layer_norm",
     "linear",
@@ -60,6 +64,8 @@ __all__ = [
     "pad",
     "prod",
     "repeat",
+    "padding_row",
+    "rms_norm",
     "roll",
     "solve",
     "sort",

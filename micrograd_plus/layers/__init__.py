@@ -1,7 +1,9 @@
 """Module, Parameter, and the layers, grouped by kind."""
 
 from .activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from .feedforward import Dropout, Embedding, Flatten, Linear
+from .containers import Identity, ModuleDict, ModuleList, Residual
+from .feedforward import Dropout, Dropout2d, Embedding, Flatten, Linear
+from .group_normalisation import GroupNorm, InstanceNorm2d, RMSNorm
 from .module import Module, Parameter
 from .normalisation import BatchNorm, BatchNorm1d, BatchNorm2d, LayerNorm
 
@@ -12,15 +14,23 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Dropout",
+    "Dropout2d",
     "Embedding",
     "Flatten",
+    "GroupNorm",
+    "Identity",
+    "InstanceNorm2d",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
+    "RMSNorm",
     "ReLU",
+    "Residual",
     "SiLU",
     "Sigmoid",
     "Softmax",

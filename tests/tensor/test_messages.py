@@ -77,6 +77,11 @@ MESSAGES = {
         "a pullback must return its input's shape, or one that it broadcasts to; one of wrong_pullback "
         "returned (1,) for an input of shape (2,). Mend the rule.",
     ),
+    "gelu approximated by something else": (
+        lambda: needs().gelu("sigmoid"),
+        ValueError,
+        "approximate must be 'none' or 'tanh', got 'sigmoid'.",
+    ),
     # attributes
     "an integer tensor that requires a gradient": (
         lambda: Tensor(np.array([1, 2]), requires_grad=True),

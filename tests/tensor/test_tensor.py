@@ -432,6 +432,8 @@ def test_functions_with_options_and_domains():
     same(Tensor([-2.0, 2.0]).leaky_relu(0.5), [-1, 2])
     same(Tensor([-2.0, 2.0]).leaky_relu(negative_slope=0.5), [-1, 2])
     same(Tensor([-2.0, 2.0]).elu(alpha=3), [3 * math.expm1(-2), 2])
+    same(Tensor(A).gelu("none"), Tensor(A).gelu().data)
+    same(Tensor(A).gelu(approximate="tanh"), A / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (A + 0.044715 * A**3))))
 
 
 def test_softmax_is_over_the_last_axis():
