@@ -61,7 +61,8 @@ def _normal_cdf(x: np.ndarray) -> np.ndarray:
     highest, *others = _LOG_ERFC_64 if x.dtype.itemsize > 4 else _LOG_ERFC_32
     exponent = np.full_like(s, highest)
     for coefficient in others:
-        exponent = exponent * s + coefficient
+        exponent *= s
+        exponent += coefficient
     tail = 0.5 * t * np.exp(exponent - u * u)
     return ~np.signbit(x) - np.copysign(tail, x)  # 1 - tail or tail; np.where is ten times slower on mixed signs
 
