@@ -31,6 +31,8 @@ TESTS = Path(__file__).parent
 # module: the files of its tests
 SUITES = {
     "functional.arrays": ["functional/test_arrays"],
+    "functional.convolution": ["layers/test_convolution", "layers/test_pooling"],
+    "functional.pooling": ["layers/test_pooling"],
     "functional.feedforward": ["test_functional", "test_messages"],
     "functional.recurrent": ["layers/test_recurrent"],
     "functional.normalisation": ["functional/test_normalisation", "test_functional"],
@@ -39,6 +41,8 @@ SUITES = {
     "layers.module": ["test_layers", "layers/test_hooks", "layers/test_containers", "test_messages"],
     "layers.hooks": ["layers/test_hooks"],
     "layers.containers": ["layers/test_containers"],
+    "layers.convolution": ["layers/test_convolution"],
+    "layers.pooling": ["layers/test_pooling"],
     "layers.feedforward": ["test_layers", "test_messages"],
     "layers.recurrent": ["layers/test_recurrent"],
     "layers.activations": ["test_layers", "test_messages"],
@@ -86,6 +90,8 @@ EQUIVALENT = {
     ("functional.arrays", "if np.ndim(b) <= 2", "Lt for LtE"): "tensordot gives the same, more slowly",
     ("functional.arrays", "np.expand_dims(b, 1)", "constant negated"): "a vector has its columns behind its first axis and at the end",
     ("functional.arrays", "np.eye(shape[-1])", "constant [+] 1"): "the matrices are square",
+    ("functional.convolution", "bias.reshape(-1, ", "constant [+] 1"): "NumPy reads any negative size as the unknown one",
+    ("functional.pooling", "if widths != ((0, 0),) * n", "(?!condition).*"): "padding by nothing only copies",
     ("functional.feedforward", "if p < 1 else 0.0", "constant .*"): "at p = 1 nothing is kept, and the factor multiplies zeros",
     ("functional.feedforward", "np.astype(keep, dtype)", "astype dropped"): "the product with x gives the mask its dtype",
     ("init", "(0.01 if param is None else param) ** 2", "constant negated"): "the slope is squared",

@@ -108,15 +108,16 @@ def of_channels(channels: int | str, n: int) -> str:
     return f"(N, {channels}, {axes(n)}) or ({channels}, {axes(n)})"
 
 
-def sizes(value: Size, n: int, name: str, least: int = 1) -> Sizes:
-    """A setting of `n` axes, an int or n of them, as n ints.
+def sizes(value: Any, n: int, name: str, least: int = 1, optional: bool = False) -> Sizes:
+    """A setting of `n` axes, an int or n of them, as n ints; where it is optional, any may be None.
 
     Raises:
         ValueError: another number of them, or one that is no int or below `least`.
     """
     values: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
-    if len(values) != n or [x for x in values if not isinstance(x, (int, np.integer)) or x < least]:
-        raise ValueError(f"{name} must be {f'{n} ints or ' * (n > 1)}an int of at least {least}, got {value!r}.")
+    given = [x for x in values if not optional or x is not None]
+    if len(values) != n or [x for x in given if not isinstance(x, (int, np.integer)) or x < least]:
+        raise ValueError(f"{name} must be {f'{n} ints or ' * (n > 1)}an int of at least {least}{', or None' * optional}, got {value!r}.")
     return values
 
 
@@ -132,4 +133,4 @@ def padding_widths(padding: Size | str, kernel: Sizes, stride: Sizes, dilation: 
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple([(total // 2, total - total // 2) for total in totals])
     whole = 0 if padding == "valid" else padding
-    return tuple([(p, p) for p in sizes(whole, len(kernel), "padding other than 'same' and 'valid'", 0)])  # type: ignore[arg-type]
+    return tuple([(p, p) for p in sizes(whole, len(kernel), "padding other than 'same' and 'valid'", 0)])

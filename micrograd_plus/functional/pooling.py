@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import rules
 from ..tensor import Tensor, apply, stack
-from .convolution import Size, Sizes, Widths, of_channels, padded, sizes
+from .convolution import Size, Sizes, Widths, axes, of_channels, padded, sizes
 
 
 def max_pool1d(
@@ -42,7 +42,7 @@ def max_pool2d(
 
 
 def _max_pool(x: Tensor, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool, n: int) -> Tensor:
-    kernel, stride, padding, dilation = pooling_sizes(kernel_size, stride, padding, dilation, n)
+    kernel, stride, padding, dilation = pooling_sizes(n, kernel_size, stride, padding, dilation)
     widths = _widths(x, kernel, stride, padding, dilation, ceil_mode)
     if widths != ((0, 0),) * n:
         x = padded(x, widths, -math.inf)
@@ -78,7 +78,7 @@ def avg_pool2d(
 
 
 def _avg_pool(x: Tensor, kernel_size: Size, stride: Size | None, padding: Size, ceil_mode: bool, count_include_pad: bool, n: int) -> Tensor:
-    kernel, stride, padding, dilation = pooling_sizes(kernel_size, stride, padding, 1, n)
+    kernel, stride, padding, dilation = pooling_sizes(n, kernel_size, stride, padding)
     widths = _widths(x, kernel, stride, padding, dilation, ceil_mode)
     # Padded also by nothing: over windows, sums are fast where the channels are last in memory.
     seen = apply(rules.windows, padded(x, widths), size=kernel, stride=stride, dilation=dilation)
@@ -111,7 +111,7 @@ def adaptive_avg_pool2d(x: Tensor, output_size: int | tuple[int | None, ...] | N
 
 
 def _adaptive_avg_pool(x: Tensor, output_size: int | tuple[int | None, ...] | None, n: int) -> Tensor:
-    wanted = adaptive_sizes(output_size, n)
+    wanted = sizes(output_size, n, "output_size", optional=True)
     _check_axes(x, n)
     for axis, m in zip(range(x.ndim - n, x.ndim), wanted, strict=True):
         length = x.shape[axis]
@@ -123,7 +123,7 @@ def _adaptive_avg_pool(x: Tensor, output_size: int | tuple[int | None, ...] | No
 
 def _check_axes(x: Tensor, n: int) -> None:
     if x.ndim not in (n + 1, n + 2):
-        raise ValueError(f"pooling over {n} axes needs input {of_channels('C', n)}, got shape {x.shape}. Check the layer before it.")
+        raise ValueError(f"pooling over {axes(n)} needs input {of_channels('C', n)}, got shape {x.shape}. Check the layer before it.")
 
 
 def _widths(x: Tensor, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool) -> Widths:
@@ -137,18 +137,18 @@ def _widths(x: Tensor, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: S
     for length, k, s, p, d in zip(x.shape[-len(kernel) :], kernel, stride, padding, dilation, strict=True):
         span = d * (k - 1) + 1
         room = length + 2 * p - span
-        positions = (-(-room // s) if ceil_mode else room // s) + 1
-        if ceil_mode and (positions - 1) * s >= length + p:
-            positions -= 1
-        if positions < 1:
+        over = -room % s if ceil_mode else 0
+        if room + over >= length + p:  # such a window would start in the padding at the end
+            over = 0
+        if room + over < 0:
             raise ValueError(
                 f"a window must fit into the padded input, got one of {span} for {length + 2 * p}. Add padding or use a smaller kernel."
             )
-        widths.append((p, max(p, (positions - 1) * s + span - length - p)))
+        widths.append((p, p + over))
     return tuple(widths)
 
 
-def pooling_sizes(kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, n: int) -> tuple[Sizes, Sizes, Sizes, Sizes]:
+def pooling_sizes(n: int, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size = 1) -> tuple[Sizes, Sizes, Sizes, Sizes]:
     """The settings of a pooling over `n` axes, each as n ints.
 
     Raises:
@@ -158,14 +158,3 @@ def pooling_sizes(kernel_size: Size, stride: Size | None, padding: Size, dilatio
     if [k for k, p in zip(kernel, padding, strict=True) if 2 * p > k]:
         raise ValueError(f"padding must be at most half of kernel_size={kernel}, got {padding}: a window would see nothing else.")
     return kernel, kernel if stride is None else sizes(stride, n, "stride"), padding, sizes(dilation, n, "dilation")
-
-
-def adaptive_sizes(output_size: int | tuple[int | None, ...] | None, n: int) -> tuple[int | None, ...]:
-    """The output size of an adaptive pooling over `n` axes, as n ints or Nones.
-
-    Raises:
-        ValueError: another number of them, or one that is no int or below 1.
-    """
-    values = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * n
-    sizes(tuple([1 if size is None else size for size in values]), n, "output_size")
-    return values

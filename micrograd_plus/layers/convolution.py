@@ -50,10 +50,11 @@ class Convolution(Module):
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels < 1 or channels % groups:
                 raise ValueError(f"{name} of {type(self).__name__} must be a positive multiple of groups={groups}, got {channels}.")
-        self.in_channels, self.out_channels, self.padding = in_channels, out_channels, padding
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = sizes(kernel_size, self.axes, "kernel_size")
         self.stride, self.dilation = sizes(stride, self.axes, "stride"), sizes(dilation, self.axes, "dilation")
         padding_widths(padding, self.kernel_size, self.stride, self.dilation)
+        self.padding = padding if isinstance(padding, str) else sizes(padding, self.axes, "padding", 0)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         self.weight = Parameter(init.uniform(shape, bound, generator))
@@ -64,7 +65,7 @@ class Convolution(Module):
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        defaults = (("padding", 0), ("dilation", (1,) * self.axes), ("groups", 1))
+        defaults = (("padding", (0,) * self.axes), ("dilation", (1,) * self.axes), ("groups", 1))
         text += "".join(f", {name}={getattr(self, name)}" for name, default in defaults if getattr(self, name) != default)
         return text + (", bias=False" if self.bias is None else "")
 

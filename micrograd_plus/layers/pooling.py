@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from .. import functional as F
-from ..functional.convolution import Size
-from ..functional.pooling import adaptive_sizes, pooling_sizes
+from ..functional.convolution import Size, sizes
+from ..functional.pooling import pooling_sizes
 from ..rules import Array
 from ..tensor import Tensor
 from .module import Module, as_tensor
@@ -23,7 +23,7 @@ class MaxPool(Module):
     def __init__(
         self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1, *, ceil_mode: bool = False
     ) -> None:
-        pooling_sizes(kernel_size, stride, padding, dilation, self.axes)
+        pooling_sizes(self.axes, kernel_size, stride, padding, dilation)
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation, self.ceil_mode = padding, dilation, ceil_mode
 
@@ -62,7 +62,7 @@ class AvgPool(Module):
     def __init__(
         self, kernel_size: Size, stride: Size | None = None, padding: Size = 0, ceil_mode: bool = False, count_include_pad: bool = True
     ) -> None:
-        pooling_sizes(kernel_size, stride, padding, 1, self.axes)
+        pooling_sizes(self.axes, kernel_size, stride, padding)
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.ceil_mode, self.count_include_pad = padding, ceil_mode, count_include_pad
 
@@ -96,7 +96,7 @@ class AdaptiveAvgPool(Module):
     function: Callable[..., Tensor]
 
     def __init__(self, output_size: int | tuple[int | None, ...] | None) -> None:
-        adaptive_sizes(output_size, self.axes)
+        sizes(output_size, self.axes, "output_size", optional=True)
         self.output_size = output_size
 
     def forward(self, x: Array) -> Tensor:
