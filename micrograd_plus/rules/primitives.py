@@ -54,7 +54,7 @@ def normal_cdf(x: Array) -> Array:
     return np.concatenate([_normal_cdf(flat[i : i + CDF_BLOCK]) for i in range(0, x.size, CDF_BLOCK)]).reshape(x.shape)
 
 
-def _normal_cdf(x: np.ndarray) -> np.ndarray:
+def _normal_cdf(x: Array) -> Array:
     u = np.abs(x) * (1 / math.sqrt(2))
     t = 2 / (2 + u)
     s = 2 * t - 1
