@@ -56,6 +56,8 @@ def conv2d(
 
     Raises:
         ValueError: a setting or shape that does not fit, or a kernel that exceeds the padded input.
+
+    References: Dumoulin and Visin, 2016, arXiv:1603.07285, for the settings.
     """
     return _convolution(x, weight, bias, stride, padding, dilation, groups, 2)
 

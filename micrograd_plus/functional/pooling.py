@@ -22,7 +22,8 @@ def max_pool2d(
 ) -> Tensor:
     """The maximum of each window: x (N, C, H, W) or (C, H, W).
 
-    A window with a NaN gives NaN. Of several maxima, the first in C order gets the gradient.
+    Of several maxima, the first in C order gets the gradient. A window with a NaN gives NaN, and the first NaN gets the gradient
+    (in PyTorch the last).
 
     Args:
         x: the input.

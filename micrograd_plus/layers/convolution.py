@@ -64,10 +64,10 @@ class Convolution(Module):
         return type(self).function(as_tensor(x), self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        defaults = (("padding", (0,) * self.axes), ("dilation", (1,) * self.axes), ("groups", 1))
-        text += "".join(f", {name}={getattr(self, name)}" for name, default in defaults if getattr(self, name) != default)
-        return text + (", bias=False" if self.bias is None else "")
+        defaults = {"padding": (0,) * self.axes, "dilation": (1,) * self.axes, "groups": 1}
+        others = [f", {name}={getattr(self, name)}" for name, default in defaults.items() if getattr(self, name) != default]
+        bias = ", bias=False" if self.bias is None else ""
+        return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}{''.join(others)}{bias}"
 
 
 class Conv1d(Convolution):

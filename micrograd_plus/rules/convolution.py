@@ -7,6 +7,8 @@ three operations here, and each has the other two as its pullbacks.
 
 They are matrix products. The matrix of all windows is many times as large as x; it is made for a block of examples at a time,
 which stays in the cache, and never kept. In memory, results have their channels last: a row of a window then is one run.
+
+References: Chellapilla et al., 2006, High performance convolutional neural networks for document processing, for the product.
 """
 
 import math
@@ -16,9 +18,7 @@ from typing import Any
 import numpy as np
 
 from .rule import Array, Pulled, derivative_of, primitive
-from .windows import slide
-
-Sizes = tuple[int, ...]
+from .windows import Sizes, places, slide
 
 BLOCK = 1 << 19  # elements of the matrices that are made at once, which then stay in the cache
 
@@ -74,15 +74,13 @@ def correlate(x: Array, weight: Array, *, stride: Sizes, dilation: Sizes, groups
 @primitive
 def correlate_input(g: Array, weight: Array, *, spatial: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Array:
     """The gradient with respect to x, (N, C, *spatial), of the sum of g (N, O, *positions) times the cross-correlation."""
-    positions, size, part = g.shape[2:], weight.shape[2:], weight.shape[1]
+    positions, part = g.shape[2:], weight.shape[1]
     out = np.zeros((len(g), *spatial, part * groups), np.result_type(g, weight))
     for inside, outside in _groups(weight.shape, groups):
         rows = _last(g[:, outside]).reshape(-1, len(weight) // groups)
         matrices = np.ascontiguousarray(weight[outside].transpose(*range(2, weight.ndim), 0, 1))
-        for offset in np.ndindex(size):
-            steps = zip(offset, positions, stride, dilation, strict=True)
-            place = [slice(k * d, k * d + count * s, s) for k, count, s, d in steps]
-            out[(slice(None), *place, inside)] += (rows @ matrices[offset]).reshape(len(g), *positions, part)
+        for place, there in places(weight.shape[2:], positions, stride, dilation):
+            out[(slice(None), *there, inside)] += (rows @ matrices[place]).reshape(len(g), *positions, part)
     return _second(out)
 
 

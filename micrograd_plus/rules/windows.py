@@ -1,6 +1,7 @@
 """The windows that slide along the last axes of an array, their adjoint, and the maximum of each."""
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,18 @@ import numpy as np
 from .primitives import constant
 from .rule import Array, Pulled, derivative_of, linear, primitive
 
+Sizes = tuple[int, ...]
+
+
+def places(size: Sizes, positions: Sizes, stride: Sizes, dilation: Sizes) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+    """For each place in a window, in C order, where all windows have it: an index into the axes that they slide along."""
+    for place in np.ndindex(size):
+        steps = zip(place, positions, stride, dilation, strict=True)
+        yield place, tuple([slice(i * d, i * d + count * s, s) for i, count, s, d in steps])
+
 
 @primitive
-def slide(x: Array, *, size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+def slide(x: Array, *, size: Sizes, stride: Sizes, dilation: Sizes) -> Array:
     """The window of x (..., *spatial) at each position: (..., *positions, *size), a view that can't be written to."""
     n = len(size)
     steps = zip(x.shape[-n:], size, stride, dilation, strict=True)
@@ -22,21 +32,20 @@ def slide(x: Array, *, size: tuple[int, ...], stride: tuple[int, ...], dilation:
 
 
 @primitive
-def add_windows(w: Array, *, spatial: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Array:
+def add_windows(w: Array, *, spatial: Sizes, stride: Sizes, dilation: Sizes) -> Array:
     """Zeros (..., *spatial) with each window of w (..., *positions, *size) added at its place; the axis before is last in memory."""
     n = len(spatial)
     lead, positions, size = w.shape[: -2 * n], w.shape[-2 * n : -n], w.shape[-n:]
     out = np.moveaxis(np.zeros((*lead[:-1], *spatial, *lead[-1:]), w.dtype), -1, len(lead) - 1)
-    for offset in np.ndindex(size):
-        steps = zip(offset, positions, stride, dilation, strict=True)
-        place: Any = (..., *[slice(i * d, i * d + count * s, s) for i, count, s, d in steps])
-        out[place] += w[(..., *offset)]
+    for place, there in places(size, positions, stride, dilation):
+        index: Any = (..., *there)
+        out[index] += w[(..., *place)]
     return out
 
 
 @derivative_of(slide)
 @linear
-def windows(x: Array, *, size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pulled:
+def windows(x: Array, *, size: Sizes, stride: Sizes, dilation: Sizes) -> Pulled:
     """The window of x (..., *spatial) at each position: (..., *positions, *size).
 
     Along an axis of length L, with size k, stride s and dilation d, there are (L - d (k - 1) - 1) // s + 1 positions;
@@ -49,7 +58,7 @@ def windows(x: Array, *, size: tuple[int, ...], stride: tuple[int, ...], dilatio
 
 @derivative_of(add_windows)
 @linear
-def scatter_windows(w: Array, *, spatial: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pulled:
+def scatter_windows(w: Array, *, spatial: Sizes, stride: Sizes, dilation: Sizes) -> Pulled:
     """Zeros (..., *spatial) with each window of w (..., *positions, *size) added at its place: the adjoint of windows."""
     size = w.shape[-len(spatial) :]
     value = add_windows(w, spatial=spatial, stride=stride, dilation=dilation)
@@ -71,7 +80,7 @@ def _repacked(g: Array, ndim: int) -> Array:
 
 
 def window_max(x: Array, *, ndim: int) -> Pulled:
-    """Maximum over the last `ndim` axes, NaN where there is one; of tied elements the first, in C order, gets the gradient.
+    """Maximum over the last `ndim` axes, NaN where there is one; the first that equals it, in C order, gets the gradient.
 
     Element by element of all windows at once: windows are small, and NumPy's reductions slow along short axes.
     """
@@ -80,7 +89,7 @@ def window_max(x: Array, *, ndim: int) -> Pulled:
     def pullback(g: Array) -> Array:
         shares, found, g = [], False, _repacked(g, ndim)
         for element in _elements(constant(x), ndim):
-            wins = element == constant(value)
+            wins = (element == constant(value)) | np.isnan(element)
             shares.append(g * (wins > found))
             found = wins | found
         axes = range(ndim, ndim + g.ndim)

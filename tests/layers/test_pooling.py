@@ -144,6 +144,12 @@ def test_an_element_that_is_not_finite_reaches_the_windows_that_hold_it_alone(va
     np.testing.assert_array_equal(functional.adaptive_avg_pool2d(Tensor(x), (2, 3)).data, np.where(where, value, 0))
 
 
+def test_the_first_nan_of_a_window_gets_the_gradient():
+    x = Tensor([[1.0, np.nan, 3.0, np.nan]], requires_grad=True)
+    functional.max_pool1d(x, 4).backward(np.array([[2.0]]))
+    np.testing.assert_array_equal(x.grad, [[0, 2, 0, 0]])
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 8])
 def test_adaptive_pooling_takes_the_mean_of_each_part(size):
     x = RNG.normal(size=(2, 3, 6))
