@@ -933,6 +933,11 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     return apply(rules.stack, *tensors, axis=axis)
 
 
+def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices of a tensor along an axis, without it: what `stack` joins."""
+    return tuple(apply(rules.unstack, x, axis=axis))
+
+
 def where(condition: Any, x: Any, y: Any) -> Tensor:
     """x where the condition holds, y elsewhere, with broadcasting.
 
@@ -1064,6 +1069,7 @@ IMPLEMENTATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.clip: Tensor.clip,
     np.concatenate: concatenate,
     np.stack: stack,
+    np.unstack: unstack,
     np.where: where,
     np.einsum: lambda subscripts, *operands, optimize=True: einsum(subscripts, *operands),
     np.transpose: lambda x, axes=None: x.transpose(axes),

@@ -36,8 +36,11 @@ from .arrays import (
 from .feedforward import dropout, dropout2d, embedding, linear, padding_row, whole_numbers
 from .group_normalisation import group_norm, instance_norm, rms_norm
 from .normalisation import batch_norm, layer_norm
+from .recurrent import CELLS, CellWeights, recurrent_cell, recurrent_layer
 
 __all__ = [
+    "CELLS",
+    "CellWeights",
     "argsort",
     "array_split",
     "batch_norm",
@@ -62,9 +65,11 @@ __all__ = [
     "norm",
     "outer",
     "pad",
-    "prod",
-    "repeat",
     "padding_row",
+    "prod",
+    "recurrent_cell",
+    "recurrent_layer",
+    "repeat",
     "rms_norm",
     "roll",
     "solve",

@@ -6,10 +6,14 @@ from .feedforward import Dropout, Dropout2d, Embedding, Flatten, Linear
 from .group_normalisation import GroupNorm, InstanceNorm2d, RMSNorm
 from .module import Module, Parameter
 from .normalisation import BatchNorm, BatchNorm1d, BatchNorm2d, LayerNorm
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -17,9 +21,11 @@ __all__ = [
     "Dropout2d",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Identity",
     "InstanceNorm2d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -29,6 +35,7 @@ __all__ = [
     "ModuleList",
     "Parameter",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "Residual",
     "SiLU",

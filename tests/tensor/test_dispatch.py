@@ -100,6 +100,8 @@ _reductions = {
     "concatenate": lambda t: np.concatenate([t, X], axis=1),
     "concatenate array first": lambda t: np.concatenate([X, t]),
     "stack": lambda t: np.stack([t, X], axis=-1),
+    "unstack": lambda t: np.multiply(*np.unstack(t)),
+    "unstack axis": lambda t: np.unstack(t, axis=-1)[1],
     "where": lambda t: np.where(X > 1, t, 0.0),
     "where array first": lambda t: np.where(X > 1, X, t),
     "einsum": lambda t: np.einsum("ij,kj->ik", t, X),

@@ -7,7 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
-from micrograd_plus import Tensor, concatenate, einsum, from_numpy, gradients, rules, stack, tensor, where, zeros
+from micrograd_plus import Tensor, concatenate, einsum, from_numpy, gradients, rules, stack, tensor, unstack, where, zeros
 from micrograd_plus.tensor import apply, default_dtype
 
 
@@ -297,6 +297,11 @@ MESSAGES = {
         lambda: stack([zeros(2), zeros(3)]),
         ValueError,
         "stack: all input arrays must have the same shape (input shapes (2,) and (3,))",
+    ),
+    "parting a number": (
+        lambda: unstack(Tensor(1.0)),
+        ValueError,
+        "unstack: Input array must be at least 1-d. (input shape ())",
     ),
     "joining unlike lengths": (
         lambda: concatenate([zeros(2, 3), zeros(2, 2)]),

@@ -23,6 +23,7 @@ from micrograd_plus import (
     randn,
     set_seed,
     stack,
+    unstack,
     where,
     zeros,
 )
@@ -460,6 +461,15 @@ def test_joining():
     same(stack([t, A]), np.stack([A, A]))
     same(stack([t, t], axis=-1), np.stack([A, A], -1))
     same(stack([Tensor(1.0), 2.0]), [1, 2])
+
+
+def test_parting():
+    for axis, parts in ((0, unstack(Tensor(A))), (1, unstack(A, 1)), (-1, unstack(Tensor(A), axis=-1))):
+        assert type(parts) is tuple
+        assert len(parts) == A.shape[axis]
+        for i, part in enumerate(parts):
+            same(part, A.take(i, axis))
+    assert unstack(zeros(0, 3)) == ()
 
 
 def test_choosing():
