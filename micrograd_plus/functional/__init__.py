@@ -33,17 +33,29 @@ from .arrays import (
     triu,
     vstack,
 )
+from .attention import attention_bias, attention_weights, scaled_dot_product_attention
+from .convolution import conv1d, conv2d
 from .feedforward import dropout, dropout2d, embedding, linear, padding_row, whole_numbers
 from .group_normalisation import group_norm, instance_norm, rms_norm
 from .normalisation import batch_norm, layer_norm
+from .pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
+from .positions import rotary, sinusoidal_positions
 from .recurrent import CELLS, CellWeights, recurrent_cell, recurrent_layer
 
 __all__ = [
     "CELLS",
     "CellWeights",
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
     "argsort",
     "array_split",
+    "attention_bias",
+    "attention_weights",
+    "avg_pool1d",
+    "avg_pool2d",
     "batch_norm",
+    "conv1d",
+    "conv2d",
     "cumsum",
     "diag",
     "diagonal",
@@ -61,6 +73,8 @@ __all__ = [
     "layer_norm",
     "linear",
     "logsumexp",
+    "max_pool1d",
+    "max_pool2d",
     "moveaxis",
     "norm",
     "outer",
@@ -72,6 +86,9 @@ __all__ = [
     "repeat",
     "rms_norm",
     "roll",
+    "rotary",
+    "scaled_dot_product_attention",
+    "sinusoidal_positions",
     "solve",
     "sort",
     "split",
