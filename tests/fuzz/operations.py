@@ -147,6 +147,11 @@ operation("clip", any_one(clear_of(-0.5, 1)), lambda x: x.clip(-0.5, 1), lambda 
 operation("where", broadcastable(lambda x, y: clear_of(0)(x)), lambda x, y: mg.where(x > 0, x, y), lambda x, y: torch.where(x > 0, x, y))
 operation("same twice", any_one(), lambda x: x * x + x, lambda x: x * x + x)
 
+operation("tan", any_one(), lambda x: np.tan(x.tanh()), lambda x: x.tanh().tan())
+operation("arctan", any_one(), np.arctan, torch.arctan)
+operation("log2", any_one(), lambda x: np.log2(x * x + 0.5), lambda x: (x * x + 0.5).log2())
+operation("log10", any_one(), lambda x: np.log10(x * x + 0.5), lambda x: (x * x + 0.5).log10())
+
 # -- activations ---------------------------------------------------------------------------------------------------------
 
 for _name, _theirs, _kinks in [
@@ -164,7 +169,7 @@ operation("phi", any_one(), lambda x: apply(rules.phi, x), torch.special.ndtr)
 operation(
     "gelu by tanh",
     any_one(),
-    lambda x: 0.5 * x * (1 + (math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh()),
+    lambda x: x.gelu("tanh"),
     lambda x: F.gelu(x, approximate="tanh"),
 )
 
@@ -368,6 +373,12 @@ operation("index", any_one(options=an_advanced_index), lambda x, index: x[index]
 operation("concatenate", joinable, lambda *xs, axis: mg.concatenate(xs, axis), lambda *xs, axis: torch.cat(xs, axis))
 operation("stack", stackable, lambda *xs, axis: mg.stack(xs, axis), lambda *xs, axis: torch.stack(xs, axis))
 operation("take_rows", any_one(options=rows_to_take), lambda x, indices: apply(rules.take_rows, x, indices), lambda x, indices: x[indices])
+operation(
+    "unstack",
+    any_one(lambda x: x.size and x.ndim, an_axis),
+    lambda x, axis: sum(mg.unstack(x, axis)[::2]),
+    lambda x, axis: sum(x.unbind(axis)[::2]),
+)
 operation("clone", any_one(), mg.Tensor.clone, torch.clone)
 operation("swapaxes", any_one(lambda x: x.ndim > 1), lambda x: np.swapaxes(x, 0, -1), lambda x: x.swapaxes(0, -1))
 
@@ -400,6 +411,12 @@ operation(
     any_one(options=lambda random, x: {"targets": random.random(x.shape)}),
     lambda x, targets: mg.BCELoss(reduction="none")(x.sigmoid() * 0.9 + 0.05, mg.Tensor(targets)),
     lambda x, targets: F.binary_cross_entropy(x.sigmoid() * 0.9 + 0.05, torch.as_tensor(targets), reduction="none"),
+)
+operation(
+    "binary_cross_entropy_with_logits",
+    any_one(options=lambda random, x: {"targets": random.random(x.shape)}),
+    lambda x, targets: mg.BCEWithLogitsLoss(reduction="none")(x, mg.Tensor(targets)),
+    lambda x, targets: F.binary_cross_entropy_with_logits(x, torch.as_tensor(targets), reduction="none"),
 )
 operation(
     "huber",
@@ -437,3 +454,293 @@ operation(
     lambda x, indices, axis: apply(rules.take_along, x, indices, axis=axis),
     lambda x, indices, axis: torch.gather(x, axis, torch.as_tensor(indices)),
 )
+
+
+# -- NumPy's functions ---------------------------------------------------------------------------------------------------
+
+
+def keeping(axis_options):
+    def options(random, x):
+        found = axis_options(random, x)
+        return None if found is None else {**found, "keepdims": bool(random.integers(2))}
+
+    return options
+
+
+def theirs_prod(x, axis, keepdims):
+    for i in sorted((i % x.ndim for i in axes_of(x, axis)), reverse=True):
+        x = x.prod(i, keepdim=keepdims)
+    return x
+
+
+def apart_on_an_axis(random, x):
+    options = an_axis(random, x)
+    return options if options and x.size and apart(x, options["axis"]) else None
+
+
+def a_top(random, x):
+    options = apart_on_an_axis(random, x)
+    if options is None or not apart_strictly(x, options["axis"]):
+        return None
+    return {**options, "k": int(random.integers(0, x.shape[options["axis"]] + 1)), "largest": bool(random.integers(2))}
+
+
+def apart_strictly(x, axis):
+    """PyTorch's topk leaves the order of ties open."""
+    return bool(np.all(np.diff(np.sort(x, axis=axis), axis=axis) > GAP))
+
+
+def a_border(random, x):
+    if not x.ndim or not x.size:
+        return None
+    widths = random.integers(0, 4, (x.ndim, 2))
+    larger = math.prod(size + int(pair.sum()) for size, pair in zip(x.shape, widths, strict=True))
+    return {"pad_width": widths, "mode": one_of(random, ["edge", "reflect", "symmetric", "wrap"])} if larger <= LARGEST else None
+
+
+def theirs_bordered(x, pad_width, mode):
+    positions = np.pad(np.arange(x.numel()).reshape(tuple(x.shape)), pad_width, mode)
+    return x.reshape(-1)[torch.as_tensor(positions)]
+
+
+def some_repeats(random, x):
+    if not x.ndim or x.size * 3 > LARGEST:
+        return None
+    axis = int(random.integers(-x.ndim, x.ndim))
+    size = x.shape[axis]
+    return {"repeats": int(random.integers(0, 4)) if random.random() < 0.5 else random.integers(0, 3, size), "axis": axis}
+
+
+def some_copies(random, x):
+    reps = tuple(int(n) for n in random.integers(1, 3, random.integers(1, 4)))
+    return {"reps": reps} if x.size * math.prod(reps) <= LARGEST and max(x.ndim, len(reps)) <= 4 else None
+
+
+def a_shift(random, x):
+    if not x.ndim:
+        return None
+    if random.random() < 0.3:
+        return {"shift": int(random.integers(-5, 6)), "axis": None}
+    axes = tuple(int(i) for i in random.permutation(x.ndim)[: random.integers(1, x.ndim + 1)])
+    return {"shift": tuple(int(i) for i in random.integers(-5, 6, len(axes))), "axis": axes}
+
+
+def a_part(random, x):
+    if not x.ndim:
+        return None
+    axis = int(random.integers(x.ndim))
+    parts = int(random.integers(1, 4))
+    return {"parts": parts, "axis": axis, "which": int(random.integers(parts))}
+
+
+def a_diagonal(random, x):
+    return {"k": int(random.integers(-2, 3))} if x.ndim >= 2 else None
+
+
+def contracted(random, pool):
+    """Two values and one axis of each, of equal lengths."""
+    pairs = [
+        (i, j, a, b)
+        for i, x in enumerate(pool)
+        for j, y in enumerate(pool)
+        for a in range(x.ndim)
+        for b in range(y.ndim)
+        if x.shape[a] == y.shape[b] and x.size * y.size <= LARGEST and x.ndim + y.ndim <= 6
+    ]
+    pair = one_of(random, pairs)
+    return None if pair is None else (pair[:2], {"axes": (pair[2], pair[3])})
+
+
+def two_small(random, pool):
+    i, j = (int(n) for n in random.integers(0, len(pool), 2))
+    return ((i, j), {}) if pool[i].size * pool[j].size <= LARGEST else None
+
+
+def a_system(random, pool):
+    """A square matrix, or a stack, and right-hand sides."""
+    pairs = [
+        (i, j)
+        for i, x in enumerate(pool)
+        for j, y in enumerate(pool)
+        if x.ndim >= 2 and x.shape[-1] == x.shape[-2] >= 1 and y.ndim >= 2 and y.shape[-2] == x.shape[-1] and y.shape[:-2] == x.shape[:-2]
+    ]
+    pair = one_of(random, pairs)
+    return None if pair is None else (pair, {})
+
+
+def well_conditioned(x, eye):
+    """3 + |x|^2 on the diagonal of small off-diagonal elements."""
+    return 0.3 * x.tanh() + eye * 3.0
+
+
+square = any_one(lambda x: x.ndim >= 2 and x.shape[-1] == x.shape[-2] >= 1)
+torch_eye = lambda x: torch.eye(x.shape[-1], dtype=torch.float64)  # noqa: E731
+our_eye = lambda x: np.eye(x.shape[-1])  # noqa: E731
+
+operation("prod", any_one(lambda x: x.ndim, some_axes), np.prod, theirs_prod)
+operation(
+    "prod with zeros",
+    any_one(lambda x: x.ndim and clear_of(0)(x), some_axes),
+    lambda x, **options: np.prod(x.relu(), **options),
+    lambda x, **options: theirs_prod(x.relu(), **options),
+)
+operation("cumsum", any_one(options=an_axis), np.cumsum, lambda x, axis: x.cumsum(axis))
+operation("logsumexp", any_one(lambda x: x.size and x.ndim, some_axes), mg.logsumexp, reduction(torch.logsumexp))
+operation(
+    "norm",
+    any_one(lambda x: x.size and x.ndim and np.abs(x).min() > GAP, keeping(an_axis)),
+    lambda x, axis, keepdims: np.linalg.norm(x, axis=axis, keepdims=keepdims),
+    lambda x, axis, keepdims: torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims),
+)
+operation(
+    "norm of order 3",
+    any_one(lambda x: x.size and x.ndim and np.abs(x).min() > GAP, keeping(an_axis)),
+    lambda x, axis, keepdims: np.linalg.norm(x, 3, axis, keepdims),
+    lambda x, axis, keepdims: torch.linalg.vector_norm(x, 3, dim=axis, keepdim=keepdims),
+)
+operation("sort", any_one(options=apart_on_an_axis), np.sort, lambda x, axis: torch.sort(x, dim=axis, stable=True).values)
+operation(
+    "topk",
+    any_one(options=a_top),
+    lambda x, k, axis, largest: mg.topk(x, k, axis, largest)[0],
+    lambda x, k, axis, largest: torch.topk(x, k, axis, largest).values,
+)
+operation(
+    "gather",
+    any_one(options=positions_along),
+    lambda x, indices, axis: mg.gather(x, axis, indices),
+    lambda x, indices, axis: torch.gather(x, axis, torch.as_tensor(indices)),
+)
+operation("border", any_one(options=a_border), np.pad, theirs_bordered)
+operation(
+    "repeat",
+    any_one(options=some_repeats),
+    np.repeat,
+    lambda x, repeats, axis: torch.repeat_interleave(x, torch.as_tensor(repeats), axis),
+)
+operation("tile", any_one(options=some_copies), np.tile, torch.tile)
+OPERATIONS["tile"] = OPERATIONS["tile"]._replace(theirs=lambda x, reps: torch.tile(x, reps))
+operation("roll", any_one(options=a_shift), np.roll, lambda x, shift, axis: torch.roll(x, shift, axis))
+operation("flip", any_one(lambda x: x.ndim, an_axis), np.flip, lambda x, axis: torch.flip(x, (axis,)))
+operation(
+    "part",
+    any_one(options=a_part),
+    lambda x, parts, axis, which: np.array_split(x, parts, axis)[which],
+    lambda x, parts, axis, which: torch.tensor_split(x, parts, axis)[which],
+)
+operation("tril", any_one(options=a_diagonal), np.tril, lambda x, k: torch.tril(x, k))
+operation("triu", any_one(options=a_diagonal), np.triu, lambda x, k: torch.triu(x, k))
+operation("diagonal", any_one(options=a_diagonal), np.diagonal, torch.diagonal)
+OPERATIONS["diagonal"] = Operation(any_one(options=a_diagonal), lambda x, k: np.diagonal(x, k), lambda x, k: torch.diagonal(x, k))
+operation("trace", any_one(lambda x: x.ndim == 2), np.trace, torch.trace)
+operation(
+    "tensordot",
+    contracted,
+    lambda x, y, axes: np.tensordot(x, y, axes),
+    lambda x, y, axes: torch.tensordot(x, y, ([axes[0]], [axes[1]])),
+)
+operation("outer", two_small, np.outer, lambda x, y: torch.outer(x.reshape(-1), y.reshape(-1)))
+operation(
+    "solve",
+    a_system,
+    lambda a, b: np.linalg.solve(well_conditioned(a, our_eye(a)), b),
+    lambda a, b: torch.linalg.solve(well_conditioned(a, torch_eye(a)), b),
+)
+operation(
+    "inv",
+    square,
+    lambda a: np.linalg.inv(well_conditioned(a, our_eye(a))),
+    lambda a: torch.linalg.inv(well_conditioned(a, torch_eye(a))),
+)
+operation("moveaxis", any_one(lambda x: x.ndim > 1), lambda x: np.moveaxis(x, 0, -1), lambda x: torch.movedim(x, 0, -1))
+
+
+# -- convolution, pooling and gated cells --------------------------------------------------------------------------------
+
+
+def a_convolution(n):
+    """A kernel cut from the value itself, which is convolved with it."""
+
+    def options(random, x):
+        size = tuple(int(k) for k in random.integers(1, 3, n))
+        stride = tuple(int(s) for s in random.integers(1, 3, n))
+        padding = tuple(int(p) for p in random.integers(0, 3, n))
+        dilation = tuple(int(d) for d in random.integers(1, 3, n))
+        fits = all(length + 2 * p > d * (k - 1) for length, k, p, d in zip(x.shape[2:], size, padding, dilation, strict=True))
+        return {"size": size, "stride": stride, "padding": padding, "dilation": dilation} if fits else None
+
+    return any_one(lambda x: x.ndim == n + 2 and x.size and min(x.shape[2:]) >= 2, options)
+
+
+def kernel(x, size):
+    return x[(slice(2), slice(None), *(slice(k) for k in size))]
+
+
+def a_pooling(kinks):
+    def options(random, x):
+        size = int(random.integers(1, 4))
+        padding = int(random.integers(0, size // 2 + 1))
+        found = {"kernel_size": size, "stride": int(random.integers(1, 4)), "padding": padding}
+        return found if x.shape[-1] + 2 * padding >= size and (not kinks or apart(x)) else None
+
+    return any_one(lambda x: x.ndim == 3 and x.size, options)
+
+
+def their_lstm_cell(gates, c):
+    i, f, g, o = gates.chunk(4, 1)
+    c_next = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return torch.cat([o.sigmoid() * c_next.tanh(), c_next], 1)
+
+
+def three_gates(random, x):
+    return {} if x.ndim == 2 and x.shape[1] in (3,) and x.shape[0] else None
+
+
+def their_gru_cell(x):
+    u, h = (x * 0.5).sin(), x[:, :1] * 2
+    (r_x, z_x, n_x), (r_u, z_u, n_u) = x.chunk(3, 1), u.chunk(3, 1)
+    r, z = (r_x + r_u).sigmoid(), (z_x + z_u).sigmoid()
+    n = (n_x + r * n_u).tanh()
+    return (1 - z) * n + z * h
+
+
+operation(
+    "conv1d",
+    a_convolution(1),
+    lambda x, size, **options: functional.conv1d(x, kernel(x, size), **options),
+    lambda x, size, **options: F.conv1d(x, kernel(x, size), **options),
+)
+operation(
+    "conv2d",
+    a_convolution(2),
+    lambda x, size, **options: functional.conv2d(x, kernel(x, size), **options),
+    lambda x, size, **options: F.conv2d(x, kernel(x, size), **options),
+)
+operation("max_pool1d", a_pooling(True), functional.max_pool1d, F.max_pool1d)
+operation("avg_pool1d", a_pooling(False), functional.avg_pool1d, F.avg_pool1d)
+operation(
+    "adaptive_avg_pool1d",
+    any_one(lambda x: x.ndim == 3 and x.size, lambda random, x: {"output_size": int(random.integers(1, 5))}),
+    functional.adaptive_avg_pool1d,
+    F.adaptive_avg_pool1d,
+)
+operation(
+    "lstm_cell",
+    any_one(lambda x: x.ndim == 2 and x.shape[1] == 4 and x.size),
+    lambda x: mg.concatenate(apply(rules.lstm_cell, x, x[:, :1] * 2), 1),
+    lambda x: their_lstm_cell(x, x[:, :1] * 2),
+)
+operation("gru_cell", any_one(options=three_gates), lambda x: apply(rules.gru_cell, x, (x * 0.5).sin(), x[:, :1] * 2), their_gru_cell)
+operation(
+    "attention",
+    any_one(lambda x: x.ndim >= 2 and x.size, lambda random, x: {"is_causal": bool(random.integers(2))}),
+    lambda x, is_causal: functional.scaled_dot_product_attention(x, x.sin(), x * 2, is_causal=is_causal),
+    lambda x, is_causal: their_attention(x, x.sin(), x * 2, is_causal),
+)
+
+
+def their_attention(query, key, value, is_causal):
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    if is_causal:
+        scores = scores + torch.triu(torch.full(tuple(scores.shape[-2:]), -math.inf, dtype=torch.float64), 1)
+    return scores.softmax(-1) @ value

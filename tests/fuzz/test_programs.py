@@ -34,13 +34,13 @@ def test_random_programs_agree(block):
 
 def test_every_rule_and_every_operation_is_drawn(monkeypatch):
     applied = set()
-    record = tensor._result
+    for record in ("_result", "_record_parts"):
 
-    def spy(rule, *args):
-        applied.add(rule.__name__)
-        return record(rule, *args)
+        def spy(rule, *args, record=getattr(tensor, record)):  # noqa: B008
+            applied.add(rule.__name__)
+            return record(rule, *args)
 
-    monkeypatch.setattr(tensor, "_result", spy)
+        monkeypatch.setattr(tensor, record, spy)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         programs = [written(1, number) for number in range(300)]
