@@ -1,12 +1,15 @@
 """All that is not a pure function of arrays: writes, random numbers, checks on values, changing scalars and reads.
 
 Layers, losses, clipping and optimizers go through these functions and do nothing impure besides, so that the same code
-runs at once on arrays and can be traced.
+runs at once on arrays and can be traced. A `Run` lets a function run a second time without its effects.
 """
 
+import contextlib
+import copy
 import operator
 import random
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +17,13 @@ import numpy as np
 BLOCK = 32_768  # elements: the arrays of one block stay in the second-level cache through all passes over it
 
 _generator: list[np.random.Generator] = []
+
+
+class _ThreadState(threading.local):
+    runs: "tuple[Run, ...]" = ()  # those that take note of what this thread draws and writes
+
+
+_state = _ThreadState()
 
 
 def default_generator() -> np.random.Generator:
@@ -39,6 +49,8 @@ def set_seed(seed: int) -> None:
 
 def assign(target: Any, value: Any, index: Any = ...) -> None:
     """Write `value` into `target[index]`: into a parameter, a moment, a running mean (cast to its dtype), a dict's step count."""
+    for run in _state.runs:
+        run.note_write(target, index)
     target[index] = value
 
 
@@ -53,6 +65,9 @@ def assign_blocks(arrays: Sequence[np.ndarray], update: Callable[..., Sequence[A
         update: a function of len(arrays) + len(inputs) arrays that returns len(arrays) values.
         inputs: further arrays of that shape, read only.
     """
+    for run in _state.runs:
+        for array in arrays:
+            run.note_write(array)
     every = (*arrays, *inputs)
     size = arrays[0].size
     if size <= BLOCK or not all(array.flags.c_contiguous for array in every):
@@ -68,7 +83,10 @@ def assign_blocks(arrays: Sequence[np.ndarray], update: Callable[..., Sequence[A
 
 def draw(generator: np.random.Generator | None, distribution: str, *args: Any, **kwargs: Any) -> Any:
     """A random array: `getattr(generator, distribution)(*args, **kwargs)`; `None` means the library's generator."""
-    return getattr(default_generator() if generator is None else generator, distribution)(*args, **kwargs)
+    generator = default_generator() if generator is None else generator
+    for run in _state.runs:
+        run.note_draw(generator)
+    return getattr(generator, distribution)(*args, **kwargs)
 
 
 def require(condition: Any, message: Callable[[], str]) -> None:
@@ -93,3 +111,58 @@ def scalar(owner: Any, name: str) -> Any:
 def read(array: Any) -> float:
     """The value of a one-element array as a Python number."""
     return cast(float, np.asarray(array).item())
+
+
+class Run:
+    """One run of a function, which takes note of its draws and writes so that the function can be run again without any.
+
+        with run.first(): y = f(x)      effects take place
+        with run.again(): y = f(x)      f finds what it found the first time, and leaves what it drew from and wrote into as it is
+
+    Runs nest. While a function is run again, no other thread may use the same generators and arrays.
+    """
+
+    def __init__(self) -> None:
+        self._generators: dict[np.random.Generator, Any] = {}
+        self._written: list[tuple[Any, Any, Any]] = []
+
+    def note_draw(self, generator: np.random.Generator) -> None:
+        """Keep the state of a generator before its first draw."""
+        if generator not in self._generators:
+            self._generators[generator] = generator.bit_generator.state
+
+    def note_write(self, target: Any, index: Any = ...) -> None:
+        """Keep what is in `target[index]` before a write."""
+        self._written.append((target, index, copy.copy(target[index])))
+
+    def first(self) -> contextlib.AbstractContextManager[None]:
+        """Within, take note."""
+        return _noted_by((*_state.runs, self))
+
+    @contextlib.contextmanager
+    def again(self) -> Iterator[None]:
+        """Within, generators and arrays are as they were when the first run began; then all go back."""
+        generators = {generator: generator.bit_generator.state for generator in self._generators}
+        written = [(target, index, copy.copy(target[index])) for target, index, _ in self._written]
+        _put_back(self._generators, self._written[::-1])
+        try:
+            with _noted_by(()):
+                yield
+        finally:
+            _put_back(generators, written)
+
+
+@contextlib.contextmanager
+def _noted_by(runs: tuple[Run, ...]) -> Iterator[None]:
+    before, _state.runs = _state.runs, runs
+    try:
+        yield
+    finally:
+        _state.runs = before
+
+
+def _put_back(generators: dict[np.random.Generator, Any], written: list[tuple[Any, Any, Any]]) -> None:
+    for generator, state in generators.items():
+        generator.bit_generator.state = state
+    for target, index, value in written:
+        target[index] = value

@@ -46,6 +46,16 @@ def no_grad() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def enable_grad() -> Iterator[None]:
+    """Record within, also where an outer `no_grad()` says not to. A context manager and a decorator; holds for this thread alone."""
+    before, _state.recording = _state.recording, True
+    try:
+        yield
+    finally:
+        _state.recording = before
+
+
+@contextlib.contextmanager
 def default_dtype(dtype: Any) -> Iterator[None]:
     """Within, numbers, lists and floating arrays become `dtype` instead of float32; holds for this thread alone."""
     if not np.issubdtype(dtype, np.floating):
@@ -62,14 +72,14 @@ class Node:
 
     `inputs` are the rule's inputs, as given, for replay; of a linear rule, whose replay needs no values, only the edges.
     An edge is where a cotangent goes: the node that made an input, or the input itself where it is a leaf.
-    `inputs` and `pullbacks` are None once the node has been freed. `shape` and `dtype` are those of the output.
+    `inputs`, `options` and `pullbacks` are None once the node has been freed. `shape` and `dtype` are those of the output.
     """
 
     __slots__ = ("__weakref__", "dtype", "inputs", "options", "order", "output", "pullbacks", "rule", "shape")
 
     rule: Rule
     inputs: Any
-    options: dict[str, Any]
+    options: Any
     pullbacks: tuple[rules.Pullback | None, ...] | None
     order: int
     output: "Callable[[], Tensor | None]"
@@ -714,7 +724,9 @@ def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = No
     return tuple(g if isinstance(g, Tensor) else _wrap(np.array(g)) for g in zeros)
 
 
-def _walk(output: Tensor, seed: Any, targets: set[Edge] | None = None, replay: bool = False, release: bool = False) -> dict[Any, Any]:
+def _walk(
+    output: Tensor, seed: Any, targets: set[Edge] | None = None, replay: bool = False, release: bool = False, since: int = 0
+) -> dict[Any, Any]:
     """Pull the cotangent of `output` back through the graph, from the newest node to the oldest.
 
     Creation order is a topological order: a node comes after all that it was computed from, so once all newer nodes are done
@@ -727,6 +739,7 @@ def _walk(output: Tensor, seed: Any, targets: set[Edge] | None = None, replay: b
             somebody still holds are written into their `.grad` on the way.
         replay: run each rule again on Tensors, for pullbacks that record.
         release: free every node once it is done.
+        since: a creation number; the walk goes no further than nodes created before it.
 
     Returns:
         The cotangents, by edge.
@@ -734,7 +747,7 @@ def _walk(output: Tensor, seed: Any, targets: set[Edge] | None = None, replay: b
     root = output._node or output
     cotangents: dict[Any, Any] = {root: seed}
     found: dict[Any, Any] = {}
-    edges_of = _graph(root)
+    edges_of = _graph(root, since)
     nodes = sorted(edges_of, key=operator.attrgetter("order"), reverse=True)
     useful = None if targets is None else _leading_to(targets, nodes, edges_of)
     for node in nodes:
@@ -757,7 +770,7 @@ def _walk(output: Tensor, seed: Any, targets: set[Edge] | None = None, replay: b
         if replay and node.rule not in LINEAR:
             pullbacks = node.rule(*node.inputs, **node.options)[1]
         if release:
-            node.inputs = node.pullbacks = None
+            node.inputs = node.options = node.pullbacks = None
         for edge, pullback in zip(edges_of[node], pullbacks, strict=True):
             if edge is None or pullback is None or (useful is not None and edge not in useful):
                 continue
@@ -770,15 +783,15 @@ def _walk(output: Tensor, seed: Any, targets: set[Edge] | None = None, replay: b
     return found
 
 
-def _graph(root: Any) -> dict[Any, Sequence[Any]]:
-    """The nodes that `root` was computed through, each with its edges."""
+def _graph(root: Any, since: int = 0) -> dict[Any, Sequence[Any]]:
+    """The nodes that `root` was computed through, none created before `since`, each with its edges."""
     edges_of: dict[Any, Sequence[Any]] = {}
     pending = [] if isinstance(root, Tensor) else [root]
     while pending:
         node = pending.pop()
         if node not in edges_of:
             edges_of[node] = edges = node.edges()
-            pending += [edge for edge in edges if edge is not None and not isinstance(edge, Tensor)]
+            pending += [edge for edge in edges if edge is not None and not isinstance(edge, Tensor) and edge.order >= since]
     return edges_of
 
 

@@ -1,6 +1,7 @@
 """The functions through which all that is impure goes."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -122,3 +123,143 @@ def test_the_seed_reaches_all_generators():
     assert sample() == first
     effects.set_seed(2**32 - 1)
     assert sample() != first
+
+
+# -- a run, and the same run again ---------------------------------------------------------------------------------------
+
+
+def drawn(generator, count=3):
+    return effects.draw(generator, "random", count)
+
+
+def test_a_run_is_repeated_with_the_same_draws_and_all_goes_back():
+    own, state, table = np.random.default_rng(1), np.zeros(3), {"step": 1}
+
+    def function():
+        effects.assign(state, state + 1)
+        effects.assign(state, 5.0, 1)
+        effects.assign(table, table["step"] + 1, "step")
+        return [drawn(own), drawn(None), drawn(own), state.copy(), table["step"]]
+
+    run = effects.Run()
+    with run.first():
+        first = function()
+    drawn(own)
+    drawn(None)
+    effects.assign(state, 100.0)
+    effects.assign(table, 7, "step")
+    before = own.bit_generator.state, effects.default_generator().bit_generator.state
+    for _ in range(2):
+        with run.again():
+            again = function()
+        assert all(np.array_equal(a, b) for a, b in zip(again, first, strict=True))
+        np.testing.assert_array_equal(state, [100, 100, 100])
+        assert table == {"step": 7}
+        assert before == (own.bit_generator.state, effects.default_generator().bit_generator.state)
+
+
+def test_blocks_that_a_run_writes_go_back_too():
+    state = np.ones(3)
+    run = effects.Run()
+    with run.first():
+        effects.assign_blocks([state], lambda p: (p * 2,))
+    with run.again():
+        np.testing.assert_array_equal(state, [1, 1, 1])
+        effects.assign_blocks([state], lambda p: (p * 2,))
+    np.testing.assert_array_equal(state, [2, 2, 2])
+
+
+def test_all_goes_back_after_an_error_too():
+    own, state = np.random.default_rng(1), np.zeros(1)
+
+    def function():
+        effects.assign(state, state + 1)
+        drawn(own)
+
+    run = effects.Run()
+    with run.first():
+        function()
+    before = own.bit_generator.state
+    with pytest.raises(RuntimeError), run.again():
+        function()
+        raise RuntimeError
+    assert own.bit_generator.state == before
+    assert state[0] == 1
+
+
+def test_outside_of_a_first_run_nothing_is_noted():
+    own, state = np.random.default_rng(1), np.zeros(1)
+    run = effects.Run()
+    with run.first():
+        pass
+    drawn(own)
+    effects.assign(state, 1.0)
+    before = own.bit_generator.state
+    with run.again():
+        assert own.bit_generator.state == before
+        assert state[0] == 1
+        effects.assign(state, 2.0)
+        drawn(own)
+    assert state[0] == 2
+    assert own.bit_generator.state != before
+
+
+def test_runs_nest():
+    """The outer one takes note of what the inner one does, and not of what is done in an inner one's repetition."""
+    own, state = np.random.default_rng(1), np.zeros(1)
+
+    def step():
+        effects.assign(state, state + 1)
+        return drawn(own), state.copy()
+
+    outer, inner = effects.Run(), effects.Run()
+    with outer.first():
+        a = step()
+        with inner.first():
+            b = step()
+        c = step()
+        with inner.again():
+            assert all(np.array_equal(x, y) for x, y in zip(step(), b, strict=True))
+        d = step()
+    assert state[0] == 4
+    with outer.again():
+        again = effects.Run()
+        found = [step()]
+        with again.first():
+            found.append(step())
+        found += [step(), step()]
+    for expected, values in zip((a, b, c, d), found, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(expected, values, strict=True))
+    with again.again():
+        assert all(np.array_equal(x, y) for x, y in zip(step(), b, strict=True))
+    assert state[0] == 4
+
+
+def test_a_run_holds_for_its_own_thread():
+    own, state = np.random.default_rng(1), np.zeros(1)
+    run = effects.Run()
+
+    def other():
+        effects.assign(state, 1.0)
+        drawn(own)
+
+    with run.first():
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    before = own.bit_generator.state
+    with run.again():
+        assert state[0] == 1
+        assert own.bit_generator.state == before
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_refused(seed):
+    with pytest.raises(ValueError, match=rf"^a seed must be in \[0, 2\*\*32\), got {seed}\.$"):
+        effects.set_seed(seed)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_a_seed_of_the_range_is_taken(seed):
+    effects.set_seed(seed)
+    assert effects.draw(None, "random") == np.random.default_rng(seed).random()

@@ -42,6 +42,8 @@ EQUIVALENT = {
     ("_apply_binary", "y.__class__ is float or y.__class__ is int", ".*"): SLOWER,
     ("_apply_binary", "value.dtype is not a.dtype or", "operand 1 dropped|Is for IsNot"): "the dtype is right; casting only costs",
     ("_walk", "node.rule(*node.inputs, **node.options)[1]", "constant negated"): "of two, the second is the last",
+    ("_walk", "since: int = 0", "constant [+] 1"): "of the first node of all alone",
+    ("_graph", "since: int = 0", "constant [+] 1"): "of the first node of all alone",
     ("_unbroadcast", "if extra > 0:", "GtE for Gt"): "a sum over no axes is the array",
     ("_sole_count", "np.empty(1)", "constant [+] 1"): "an array of any size",
     ("eye", "dtype or _state.default_dtype", ".*"): "zeros and ones are exact in any dtype",

@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -336,6 +337,39 @@ def test_a_graph_of_which_a_part_was_freed_raises_before_anything_is_written():
     np.testing.assert_array_equal(b.grad, [0.0])
 
 
+def test_a_freed_node_keeps_no_options():
+    def scaled(x, factors):
+        return x * factors, (lambda g: g * factors,)
+
+    class Factors(np.ndarray):
+        """An array that can be referred to weakly."""
+
+    factors = np.ones(1, np.float32).view(Factors)
+    reference = weakref.ref(factors)
+    b = apply(scaled, leaf(2.0), factors=factors)
+    del factors
+    b.backward(retain_graph=True)
+    assert reference() is not None
+    b.backward()
+    assert reference() is None
+
+
+def test_a_walk_goes_no_further_than_a_creation_number():
+    a = leaf(2.0)
+    b = a * a
+    number = next(tensor._creation)
+    c = b * a
+    d = c + b
+    assert list(tensor._graph(d._node, number)) == [d._node, c._node]
+    assert list(tensor._graph(d._node, c._node.order)) == [d._node, c._node]
+    assert set(tensor._graph(d._node)) == {b._node, c._node, d._node}
+    b.backward()  # what is freed there doesn't matter
+    found = tensor._walk(d, np.ones(1, np.float32), targets={b._node, a}, since=number)
+    np.testing.assert_array_equal([found[b._node], found[a]], [[3], [4]])
+    with pytest.raises(RuntimeError, match=_freed):
+        tensor._walk(d, np.ones(1, np.float32), targets={b._node})
+
+
 def test_linear_operations_are_freed_like_the_others():
     a = leaf(2.0)
     b = a + 1
@@ -406,6 +440,28 @@ def test_no_grad_holds_for_its_own_thread():
         thread.join()
         assert not (a * 2).requires_grad
     assert recorded == [True]
+
+
+def test_enable_grad_records_within_no_grad_and_ends_with_it():
+    a = leaf(2.0)
+
+    @tensor.enable_grad()
+    def doubled(x):
+        return x * 2
+
+    with no_grad():
+        with tensor.enable_grad():
+            assert (a * 2).requires_grad
+            with no_grad():
+                assert not (a * 2).requires_grad
+        assert not (a * 2).requires_grad
+        assert doubled(a).requires_grad
+        with pytest.raises(KeyError), tensor.enable_grad():
+            raise KeyError
+        assert not (a * 2).requires_grad
+    with tensor.enable_grad():
+        pass
+    assert (a * 2).requires_grad
 
 
 def test_backward_works_within_no_grad():
