@@ -19,6 +19,7 @@ RANKS = [
     {"rules"},
     {"effects"},
     {"tensor"},
+    {"transforms"},
     {"functional"},
     {"init"},
     {"layers"},

@@ -16,13 +16,13 @@ import textwrap
 import numpy as np
 import pytest
 
-from micrograd_plus import Tensor, effects, functional, init, layers, losses, nn, optimizers
+from micrograd_plus import Tensor, effects, functional, init, layers, losses, nn, optimizers, transforms
 
 # -- by the source -------------------------------------------------------------------------------------------------------
 
 PACKAGES = [functional, layers, losses, optimizers]
 PARTS = [(package, part.name) for package in PACKAGES for part in pkgutil.iter_modules(package.__path__)]
-MODULES = [init, nn, *(importlib.import_module(f"{package.__name__}.{name}") for package, name in PARTS)]
+MODULES = [transforms, init, nn, *(importlib.import_module(f"{package.__name__}.{name}") for package, name in PARTS)]
 
 MUTATORS = {"fill", "put", "itemset", "sort", "resize", "partition", "setflags", "setfield", "copyto", "place", "putmask", "at"}
 MUTATORS |= {"put_along_axis", "fill_diagonal", "shuffle"}
@@ -33,6 +33,11 @@ STORED = {"data", "_data", "grad", "_grad"}
 
 # (module, function, source): why it is no effect on arrays
 ALLOWED = {
+    ("transforms", "_vjp", "any((y.requires_grad for y in _leaves(value)))"): "what the graph is, not what values are",
+    ("transforms", "pullback", "any((isinstance(g, Tensor) and g.requires_grad for g in given))"): "what the graph is, not what values are",
+    ("transforms", "checkpointed", "any((x is None for x in inputs))"): "weak references",
+    ("transforms", "checked", "all((pullback is None or callable(pullback) for pullback in pullbacks))"): "functions, not arrays",
+    ("transforms", "_reached", "pending += edge.edges()"): "a list of nodes",
     ("optimizers.updates", "lr", "float(self.param_groups[0]['lr'])"): "the attribute that users read; steps use effects.scalar",
     ("optimizers.updates", "lr", "group['lr'] = value"): "users set it between steps",
     ("optimizers.updates", "step", "updates[t] = self._update(group, t)"): "a dict of functions, local to the step",

@@ -30,21 +30,28 @@ TESTS = Path(__file__).parent
 
 # module: the files of its tests
 SUITES = {
+    "effects": ["test_effects"],
+    "transforms": ["test_transforms"],
     "functional.arrays": ["functional/test_arrays"],
+    "functional.attention": ["layers/test_attention"],
     "functional.convolution": ["layers/test_convolution", "layers/test_pooling"],
     "functional.pooling": ["layers/test_pooling"],
     "functional.feedforward": ["test_functional", "test_messages"],
+    "functional.positions": ["layers/test_attention"],
     "functional.recurrent": ["layers/test_recurrent"],
     "functional.normalisation": ["functional/test_normalisation", "test_functional"],
     "functional.group_normalisation": ["functional/test_normalisation"],
     "init": ["test_init", "test_messages"],
+    "layers.attention": ["layers/test_attention"],
     "layers.module": ["test_layers", "layers/test_hooks", "layers/test_containers", "test_messages"],
     "layers.hooks": ["layers/test_hooks"],
     "layers.containers": ["layers/test_containers"],
     "layers.convolution": ["layers/test_convolution"],
     "layers.pooling": ["layers/test_pooling"],
     "layers.feedforward": ["test_layers", "test_messages"],
+    "layers.positions": ["layers/test_attention"],
     "layers.recurrent": ["layers/test_recurrent"],
+    "layers.transformer": ["layers/test_attention"],
     "layers.activations": ["test_layers", "test_messages"],
     "layers.normalisation": ["layers/test_normalisation", "test_layers"],
     "layers.group_normalisation": ["layers/test_normalisation"],
@@ -63,6 +70,7 @@ SUITES = {
 }
 # Other tests see the same bugs.
 SLOW = {
+    "test_jvp_of_every_rule",
     "test_a_chain_of_100_000_values",
     "test_micrograd_s_demo_runs_and_learns",
     "test_a_large_parameter_is_updated_like_a_small_one",
@@ -75,6 +83,22 @@ BESIDE = {"test_every_error_has_an_entry", "test_the_engine_is_about_a_hundred_l
 
 # (module, line of source, change): why no test can see it
 EQUIVALENT = {
+    ("functional.attention", "np.where(has_key, bias, 0)", "constant .*"): "what is added to a whole row does not matter to a softmax",
+    ("functional.positions", "column % 2", "constant negated"): "a remainder of -1 holds too",
+    ("functional.positions", "x.shape[-1] % 2", "constant negated"): "a remainder of -1 holds too",
+    ("functional.positions", "np.cos(angles).astype(x.dtype)", "astype dropped"): "an array takes the dtype of the tensor that it meets",
+    ("functional.positions", "x.reshape(*x.shape[:-1], dim // 2, 2)", "constant negated"): "NumPy reads any negative size as the unknown one",
+    ("layers.attention", "len(shapes[0]) == 3", "constant .*"): "all three have as many axes",
+    ("layers.attention", "raise ValueError(f\"attn_mask must have", "constant negated"): "of two, the second is the last",
+    ("layers.attention", "padding.reshape((*batch, 1, 1, keys))", "constant negated"): "NumPy reads any negative size as the unknown one",
+    ("layers.attention", "together.reshape(*query.shape[:-1], 3, *split)", "constant negated"): "NumPy reads any negative size as the unknown one",
+    ("layers.attention", "reshape(dim, 3, dim)", "constant negated"): "NumPy reads any negative size as the unknown one",
+    ("layers.attention", "reshape(3, dim)", "constant negated"): "NumPy reads any negative size as the unknown one",
+    ("effects", "if size <= BLOCK or", "operand 0 dropped|Lt for LtE"): "one block, by a view of it",
+    ("effects", "array.reshape(-1)", "constant .*"): "NumPy reads any negative size as the unknown one",
+    ("effects", "if not 0 <= seed < 2**32", "constant negated"): "an even power",
+    ("transforms", "both(*args, **kwargs)[1]", "constant negated"): "of two, the second is the last",
+    ("transforms", "edge.order < since", "LtE for Lt"): "no node has that number",
     ("functional.arrays", "else x * 1.0", "Div for Mult"): "by one",
     ("functional.arrays", "min(found, default=0)", "constant [+] 1"): "without counts there is no negative one",
     ("functional.arrays", "def topk(", "constant flipped"): "sorted=False leaves the order open",
