@@ -71,6 +71,8 @@ def attention_weights(query: Tensor, key: Tensor, bias: Array | None = None, is_
     """
     length, size = query.shape[-2:]
     scores: Tensor = (query * (1 / math.sqrt(size) if scale is None else scale)) @ np.swapaxes(key, -1, -2)
+    if not scores.size:
+        return scores
     if is_causal:
         causal = attention_bias(np.tri(length, key.shape[-2], dtype=bool), "the causal mask", query.dtype)
         if bias is None:  # every query has the first key

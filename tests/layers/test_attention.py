@@ -124,6 +124,15 @@ def test_a_query_without_keys_gets_zeros_and_passes_no_gradient_on(kind):
         close(a, b.data)
 
 
+@pytest.mark.parametrize("settings", [{}, {"is_causal": True}, {"attn_mask": np.ones((L, 0), bool)}], ids=str)
+def test_of_no_keys_at_all_there_is_nothing_to_gather(settings):
+    q, k, v = (tensor(x, requires_grad=True) for x in (Q, K[..., :0, :], U[..., :0, :]))
+    out = functional.scaled_dot_product_attention(q, k, v, **settings)
+    close(out, np.zeros((2, 3, L, V)))
+    close(gradients(out, [q], gradient=np.ones(out.shape))[0], np.zeros(Q.shape))
+    assert functional.scaled_dot_product_attention(q[..., :0, :], tensor(K), tensor(U)).shape == (2, 3, 0, V)
+
+
 def test_a_row_of_large_negative_numbers_is_no_row_without_keys():
     mask = np.zeros((L, S))
     mask[1] = -1e30
