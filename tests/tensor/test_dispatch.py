@@ -128,7 +128,7 @@ def test_array_functions_give_what_numpy_gives_and_differentiate(function):
 
 _constant = [
     *(np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.floor, np.ceil, np.trunc, np.rint, np.logical_not),
-    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.any, np.all, np.round),
+    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.nonzero, np.count_nonzero, np.any, np.all, np.round),
     *(np.zeros_like, np.ones_like, np.result_type),
 ]
 _comparing = [
@@ -210,3 +210,18 @@ def test_each_ufunc_has_the_rule_of_its_values(function):
 def test_the_tables_do_not_overlap():
     assert not set(tensor._UFUNCS) & set(tensor._CONSTANT_UFUNCS)
     assert not set(tensor.IMPLEMENTATIONS) & set(tensor._CONSTANT_FUNCTIONS)
+
+
+def test_a_function_can_be_marked_as_what_numpys_does_on_tensors():
+    before = dict(tensor.IMPLEMENTATIONS)
+
+    def cumprod(x, axis=None):
+        return f"of {x.shape} along {axis}"
+
+    try:
+        assert tensor.implements(np.cumprod)(cumprod) is cumprod
+        assert np.cumprod(tensor.Tensor([1.0, 2.0]), axis=0) == "of (2,) along 0"
+        np.testing.assert_array_equal(np.cumprod(np.array([1.0, 2.0])), [1.0, 2.0])
+    finally:
+        tensor.IMPLEMENTATIONS.clear()
+        tensor.IMPLEMENTATIONS.update(before)

@@ -215,9 +215,9 @@ MESSAGES = {
         "np.arctan2 has no derivative rule here. Compose it of others, or use .detach() or .data to go without.",
     ),
     "a function without a rule": (
-        lambda: np.cumsum(needs()),
+        lambda: np.cumprod(needs()),
         TypeError,
-        "np.cumsum has no derivative rule here. Compose it of others, or use .detach() or .data to go without.",
+        "np.cumprod has no derivative rule here. Compose it of others, or use .detach() or .data to go without.",
     ),
     "an argument that Tensors don't take": (
         lambda: np.sum(needs(), dtype=np.float64),
