@@ -32,7 +32,7 @@ class _ThreadState(threading.local):
 
 
 _state = _ThreadState()
-_creation = itertools.count()
+_creation = itertools.count(1)
 
 
 @contextlib.contextmanager
