@@ -16,9 +16,11 @@ FIRST_READ = [
     *(f"layers/{name}.py" for name in ("__init__", "module", "feedforward", "activations", "normalisation")),
     *(f"losses/{name}.py" for name in ("__init__", "reduction", "regression", "classification")),
     *(f"optimizers/{name}.py" for name in ("__init__", "updates", "clipping", "schedules")),
-    *("nn.py", "gradcheck.py", "utils.py", "scalar.py", "files.py", "progress.py"),
+    "nn.py",
+    *(f"gradcheck/{name}.py" for name in ("__init__", "differences", "check")),
+    *("utils.py", "scalar.py", "files.py", "progress.py"),
 ]
-BESIDE = ("rules", "functional", "layers", "losses", "optimizers")
+BESIDE = ("rules", "functional", "layers", "losses", "optimizers", "gradcheck")
 LAYOUT = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT, tokenize.ENCODING, tokenize.ENDMARKER}
 
 

@@ -4,11 +4,14 @@ Each entry is a call, the type of its error and the whole text. A test reads the
 `require` that no entry reaches.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
 from micrograd_plus import (
     Tensor,
+    apply,
     effects,
     files,
     functional,
@@ -25,7 +28,8 @@ from micrograd_plus import (
 
 from .raising import unreached
 
-MODULES = [effects, init, nn, gradcheck, utils, scalar, files, progress]
+MODULES = [effects, init, nn, utils, scalar, files, progress]
+MODULES += [gradcheck.check, gradcheck.comparison, gradcheck.diagnosis, gradcheck.differences, gradcheck.findings, gradcheck.uses]
 MODULES += [functional.feedforward]
 MODULES += [layers.module, layers.feedforward, layers.activations]
 MODULES += [losses.classification, losses.reduction, losses.regression]
@@ -52,6 +56,11 @@ def a_generator():
     return (x for x in ())
 
 
+def nan_in_one_place(x):
+    """x with a pullback that gives NaN where x is 2."""
+    return x * 1.0, (lambda g: np.where(x == 2, np.nan, g),)
+
+
 TWICE = parameter(2, 3)
 SHAPES = "predictions and targets must have the same shape, got {} and {}. Reshape one, for instance targets.reshape(-1, 1): "
 SHAPES += "broadcasting would compare every prediction with every target."
@@ -60,6 +69,8 @@ REDUCTION = "reduction must be one of ('mean', 'sum', 'none'), got {!r}."
 ACCURACY = "accuracy needs scores (N, C > 1) or classes (N,), and targets (N,), got {} and {}. "
 ACCURACY += "Turn one-hot targets into classes by .argmax(1), binary scores (N, 1) by (scores > 0).reshape(-1)."
 FOUND = "; a Module finds layers, and tensors with requires_grad=True, in its attributes."
+FINITE = "a gradient check needs finite numbers, {}. Check at another point, or mend what divides by 0 or overflows there."
+COUNT = itertools.cycle([1.0, 2.0])
 NO_BATCH = "a data loader must yield at least one batch, got none. An iterator can be used once only: pass a DataLoader."
 
 MESSAGES = [
@@ -325,13 +336,41 @@ MESSAGES = [
     (
         lambda: gradcheck.gradient_check(lambda t: 3.0, [1.0]),
         TypeError,
-        "gradient_check needs a function that returns a Tensor, got float.",
+        "a gradient check needs a function that returns a Tensor, got float.",
     ),
     (
-        lambda: gradcheck.gradient_check(lambda t: t * np.inf, [1.0]),
+        lambda: gradcheck.gradient_check(lambda t: t / np.array([1.0, 0.0]), [np.nan, 1.0]),
         ValueError,
-        "gradient_check needs finite values, the function returns inf or NaN here. Check at another point.",
+        FINITE.format("argument 0 is nan at index (0,)"),
     ),
+    (
+        lambda: gradcheck.gradient_check(lambda t: t * np.array([1.0, np.inf]), [1.0, 2.0]),
+        ValueError,
+        FINITE.format("the value of the function is inf at index (1,)"),
+    ),
+    (
+        lambda: gradcheck.gradient_check(lambda t: (t * np.inf).sum(), [1.0]),
+        ValueError,
+        FINITE.format("the value of the function is inf"),
+    ),
+    (
+        lambda: gradcheck.gradient_check(lambda a, b: apply(nan_in_one_place, b) + a, ([1.0, 1.0], [1.0, 2.0])),
+        ValueError,
+        FINITE.format("the gradient of argument 1 is nan at index (1,)"),
+    ),
+    (
+        lambda: gradcheck.gradient_check(lambda a, i: a[i], ([1.0, 2.0], np.array([0, 1]))),
+        TypeError,
+        "a gradient check needs floating arguments, argument 1 has dtype int64. "
+        "Convert it, or use it inside of the function: lambda x: f(x, indices).",
+    ),
+    (
+        lambda: gradcheck.gradient_check(lambda t: (t * next(COUNT)).sum(), [1.0]),
+        ValueError,
+        "a gradient check needs a function that gives the same value at the same point, got 1.0 and then 2.0. "
+        "Draw random numbers from the library's generator, or outside of the function, and keep no state in it.",
+    ),
+    (lambda: gradcheck.gradient_check(lambda t: t.sum(), [1.0], order=3), ValueError, "order must be 1 or 2, got 3."),
     # utils
     (lambda: utils.nothing, AttributeError, "module 'micrograd_plus.utils' has no attribute 'nothing'"),
     (lambda: utils.one_hot([0, 3], 3), ValueError, "labels must be whole numbers in [0, 3), got 3."),

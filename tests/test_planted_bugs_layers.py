@@ -64,7 +64,12 @@ SUITES = {
     "optimizers.schedules": ["test_optimizers", "test_messages"],
     "optimizers.updates": ["test_optimizers", "test_messages"],
     "nn": ["test_nn", "test_messages"],
-    "gradcheck": ["test_gradcheck", "test_messages"],
+    "gradcheck.check": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
+    "gradcheck.comparison": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
+    "gradcheck.diagnosis": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
+    "gradcheck.differences": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
+    "gradcheck.findings": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
+    "gradcheck.uses": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
     "utils": ["test_utils", "test_messages"],
     "scalar": ["test_scalar"],
 }
@@ -124,7 +129,6 @@ EQUIVALENT = {
     ("optimizers.updates", "self.state.get(p) or self.state.setdefault", "operand 0 dropped"): "setdefault does the same, more slowly",
     ("optimizers.updates", "if decay and", "operand 0 dropped"): "a decay of zero adds zeros",
     ("optimizers.clipping", "factor.astype(g.dtype)", "astype dropped"): "the write casts the product",
-    ("gradcheck", "output.reshape(())", "reshape dropped"): "item() and gradients() take any one element",
     ("functional.feedforward", "(*x.shape[:2], 1, 1)", "constant negated"): "of four axes, the first two are all but the last two",
     ("functional.normalisation", "values.reshape(-1, *", "constant [+] 1"): "NumPy reads any negative size as the unknown one",
     ("functional.normalisation", "count = x.size // x.shape[1]", "Div for FloorDiv"): "the division leaves no remainder",
@@ -147,9 +151,6 @@ EQUIVALENT = {
     ("nn", "classes = p.argmax(1)", "constant negated"): "of two axes, the second is the last",
     ("nn", "force_zip64=True", "constant flipped"): "it is needed for arrays of over 2 GB",
     ("nn", "write_array(file, array, allow_pickle=False)", "constant flipped"): "a state holds no objects, and loading refuses them",
-    ("gradcheck", "eps: float = 1e-5", "constant negated"): "a central difference is the same forwards and backwards",
-    ("gradcheck", "np.random.default_rng(0)", "Div for Mult"): "another random direction",
-    ("gradcheck", "np.random.default_rng(0)", "constant .*"): "another random direction",
 }
 
 
