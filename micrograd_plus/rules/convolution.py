@@ -7,6 +7,7 @@ three operations here, and each has the other two as its pullbacks.
 
 They are matrix products. The matrix of all windows is many times as large as x; it is made for a block of examples at a time,
 which stays in the cache, and never kept. In memory, results have their channels last: a row of a window then is one run.
+With one channel in each group (a depthwise convolution), they would be products of single columns; such are done elementwise.
 
 References: Chellapilla et al., 2006, High performance convolutional neural networks for document processing, for the product.
 """
@@ -23,10 +24,16 @@ from .windows import Sizes, places, slide
 BLOCK = 1 << 19  # elements of the matrices that are made at once, which then stay in the cache
 
 
+def _depthwise(weight_shape: Sizes, groups: int) -> bool:
+    """Whether each channel of y is made of one of x, and of another one each."""
+    return weight_shape[:2] == (groups, 1)
+
+
 def _groups(weight_shape: Sizes, groups: int) -> Iterator[tuple[slice, slice]]:
-    """The channels of x and of y in each group."""
-    out, part = weight_shape[0] // groups, weight_shape[1]
-    for i in range(groups):
+    """The channels of x and of y in each group; all of a depthwise convolution, which are taken at once."""
+    count = 1 if _depthwise(weight_shape, groups) else groups
+    out, part = weight_shape[0] // count, weight_shape[1] * groups // count
+    for i in range(count):
         yield slice(i * part, (i + 1) * part), slice(i * out, (i + 1) * out)
 
 
@@ -59,28 +66,40 @@ def _second(x: Array) -> Array:
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
+def _each(subscripts: str, rows: Array, columns: Array) -> Array:
+    """The product of each channel of rows (n, size * C) with its own of columns (..., C); half precision is added up in single."""
+    by_place = rows.reshape(len(rows), -1, columns.shape[1])
+    return np.einsum(subscripts, by_place, columns, dtype=np.result_type(rows, columns, np.float32))
+
+
 @primitive
 def correlate(x: Array, weight: Array, *, stride: Sizes, dilation: Sizes, groups: int) -> Array:
     """The cross-correlation of x (N, C, *spatial) and weight (O, C / groups, *size): (N, O, *positions)."""
     positions = slide(x, size=weight.shape[2:], stride=stride, dilation=dilation).shape[2 : x.ndim]
     out = np.empty((len(x), *positions, len(weight)), np.result_type(x, weight))
+    depthwise = _depthwise(weight.shape, groups)
     for inside, outside in _groups(weight.shape, groups):
-        columns = _last(weight[outside]).reshape(-1, math.prod(weight.shape[1:])).T
+        by_place = np.ascontiguousarray(weight[outside].transpose(*range(2, weight.ndim), 1, 0))
+        columns = by_place.reshape(math.prod(weight.shape[1:]), -1)
         for block, rows in _blocks(x[:, inside], weight.shape, stride, dilation):
-            out[block, ..., outside] = (rows @ columns).reshape(out[block, ..., outside].shape)
+            y = _each("nkc,kc->nc", rows, columns) if depthwise else rows @ columns
+            out[block, ..., outside] = y.reshape(out[block, ..., outside].shape)
     return _second(out)
 
 
 @primitive
 def correlate_input(g: Array, weight: Array, *, spatial: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Array:
     """The gradient with respect to x, (N, C, *spatial), of the sum of g (N, O, *positions) times the cross-correlation."""
-    positions, part = g.shape[2:], weight.shape[1]
-    out = np.zeros((len(g), *spatial, part * groups), np.result_type(g, weight))
+    positions = g.shape[2:]
+    out = np.zeros((len(g), *spatial, weight.shape[1] * groups), np.result_type(g, weight))
+    depthwise = _depthwise(weight.shape, groups)
     for inside, outside in _groups(weight.shape, groups):
-        rows = _last(g[:, outside]).reshape(-1, len(weight) // groups)
+        rows = _last(g[:, outside])
+        rows = rows.reshape(-1, rows.shape[-1])
         matrices = np.ascontiguousarray(weight[outside].transpose(*range(2, weight.ndim), 0, 1))
         for place, there in places(weight.shape[2:], positions, stride, dilation):
-            out[(slice(None), *there, inside)] += (rows @ matrices[place]).reshape(len(g), *positions, part)
+            x = rows * matrices[place].T if depthwise else rows @ matrices[place]
+            out[(slice(None), *there, inside)] += x.reshape(len(g), *positions, x.shape[-1])
     return _second(out)
 
 
@@ -88,12 +107,13 @@ def correlate_input(g: Array, weight: Array, *, spatial: Sizes, stride: Sizes, d
 def correlate_weight(x: Array, g: Array, *, size: Sizes, stride: Sizes, dilation: Sizes, groups: int) -> Array:
     """The gradient with respect to the weight, (O, C / groups, *size), of the sum of g (N, O, *positions) times the cross-correlation."""
     shape = (g.shape[1], x.shape[1] // groups, *size)
-    out = np.zeros((shape[0], *size, shape[1]), np.result_type(x, g))
+    out, depthwise = np.zeros((*size, shape[1], shape[0]), np.result_type(x, g)), _depthwise(shape, groups)
     for inside, outside in _groups(shape, groups):
         for block, rows in _blocks(x[:, inside], shape, stride, dilation):
             columns = _last(g[block, outside]).reshape(len(rows), -1)
-            out[outside] += (columns.T @ rows).reshape(out[outside].shape)
-    return _second(out)
+            products = _each("nkc,nc->kc", rows, columns) if depthwise else rows.T @ columns
+            out[..., outside] += products.reshape(out[..., outside].shape)
+    return out.transpose(-1, -2, *range(len(size)))
 
 
 @derivative_of(correlate)

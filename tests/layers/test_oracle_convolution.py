@@ -88,6 +88,17 @@ def test_conv1d(settings):
     check("Conv1d", (4, 6), settings, SEQUENCES)
 
 
+@pytest.mark.parametrize("settings", grid(stride=[1, 2, 5], padding=[0, 2, (0, 1)], dilation=[1, (2, 3)], bias=[True, False]), ids=text)
+def test_depthwise_conv2d(settings):
+    check("Conv2d", (4, 4, (3, 2)), settings | {"groups": 4}, IMAGES)
+
+
+@pytest.mark.parametrize("settings", grid(stride=[1, 3], padding=[0, "valid"], dilation=[1, 4]), ids=text)
+def test_depthwise_conv1d(settings):
+    check("Conv1d", (4, 4, 2), settings | {"groups": 4}, SEQUENCES)
+    check("Conv1d", (4, 4, 2), settings | {"groups": 4}, SEQUENCES[0])
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(
     ("name", "args", "settings"),

@@ -330,7 +330,10 @@ _convolution_cases = [
     ((2, 3, 8), (4, 3, 3), (2,), (2,), 1),
     ((2, 2, 6), (4, 1, 2), (1,), (3,), 2),
     ((2, 2, 3, 4, 3), (2, 2, 2, 2, 1), (1, 2, 1), (1, 1, 1), 1),
+    ((2, 4, 3, 4), (2, 2, 2, 3), (1, 1), (1, 1), 2),
+    ((2, 3, 7), (3, 1, 3), (2,), (1,), 3),
     ((3, 1, 900), (1, 1, 450), (1,), (1,), 1),  # windows of two blocks
+    ((3, 1, 900), (2, 1, 450), (1,), (1,), 1),
 ]
 _convolution_settings = [
     (x, weight, convolved(np.zeros(x), np.zeros(weight), stride=stride, dilation=dilation, groups=groups).shape, (stride, dilation, groups))
