@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import effects, rules
-from ..tensor import Tensor, apply, no_grad
-from .normalisation import batch_norm, scaled_channels
+from .. import rules
+from ..tensor import Tensor, apply
+from .normalisation import batch_norm, follow, scaled_channels
 
 
 def group_norm(x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
@@ -28,7 +28,7 @@ def group_norm(x: Tensor, num_groups: int, weight: Tensor | None = None, bias: T
             f"group norm needs more than one value per group, got input of shape {x.shape} and {num_groups} groups. "
             "Use fewer groups, or a larger input."
         )
-    y = apply(rules.standardize, x.reshape(x.shape[0], num_groups, size), axis=-1, eps=eps)
+    y, _, _ = apply(rules.standardize, x.reshape(x.shape[0], num_groups, size), axis=-1, eps=eps)
     return scaled_channels(y.reshape(x.shape), weight, bias)
 
 
@@ -63,12 +63,11 @@ def instance_norm(
             f"instance norm needs more than one value per channel of an example, got input of shape {x.shape}. "
             "Use larger images, or running statistics in eval() mode."
         )
+    y, mean, var = apply(rules.standardize, x, axis=axis, eps=eps)
     if tracked:
-        with no_grad():
-            mean, var = x.mean(axis).mean(0).data, x.var(axis).mean(0).data * (count / (count - 1))
-        effects.assign(running_mean, (1 - momentum) * running_mean + momentum * mean)
-        effects.assign(running_var, (1 - momentum) * running_var + momentum * var)
-    return scaled_channels(apply(rules.standardize, x, axis=axis, eps=eps), weight, bias)
+        follow(running_mean, mean.data.mean(0), momentum)
+        follow(running_var, var.data.mean(0) * (count / (count - 1)), momentum)
+    return scaled_channels(y, weight, bias)
 
 
 def rms_norm(x: Tensor, ndim: int, weight: Tensor | None = None, eps: float | None = None) -> Tensor:

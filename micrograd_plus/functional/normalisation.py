@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .. import effects, rules
-from ..tensor import Tensor, apply, no_grad
+from ..tensor import Tensor, apply
 
 
 def layer_norm(x: Tensor, ndim: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
@@ -13,7 +13,7 @@ def layer_norm(x: Tensor, ndim: int, weight: Tensor | None = None, bias: Tensor 
 
     References: Ba et al., 2016, arXiv:1607.06450.
     """
-    y = apply(rules.standardize, x, axis=tuple(range(-ndim, 0)), eps=eps)
+    y, _, _ = apply(rules.standardize, x, axis=tuple(range(-ndim, 0)), eps=eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -48,15 +48,18 @@ def batch_norm(
                 f"batch norm needs more than one value per channel for the statistics of a batch, got input of shape {x.shape}. "
                 "Use a larger batch, or running statistics in eval() mode."
             )
+        y, mean, var = apply(rules.standardize, x, axis=axis, eps=eps)
         if tracked:
-            with no_grad():
-                mean, var = x.mean(axis).data, x.var(axis).data * (count / (count - 1))
-            effects.assign(running_mean, (1 - momentum) * running_mean + momentum * mean)
-            effects.assign(running_var, (1 - momentum) * running_var + momentum * var)
-        y = apply(rules.standardize, x, axis=axis, eps=eps)
+            follow(running_mean, mean.data, momentum)
+            follow(running_var, var.data * (count / (count - 1)), momentum)
     else:
         y = (x - along_channels(running_mean, x)) / np.sqrt(along_channels(running_var, x) + eps)
     return scaled_channels(y, weight, bias)
+
+
+def follow(running: Any, values: np.ndarray, momentum: float | np.ndarray) -> None:
+    """Write (1 - momentum) running + momentum values into running statistics (C,); values: C of them, in any shape."""
+    effects.assign(running, (1 - momentum) * running + momentum * values.reshape(running.shape))
 
 
 def along_channels(values: Any, x: Tensor) -> Any:

@@ -37,19 +37,29 @@ def log_softmax(x: Array, *, axis: int = -1) -> Pulled:
 
 def _mean(x: Array, axis: int | tuple[int, ...]) -> Array:
     total = x.sum(axis=axis, keepdims=True)
-    return total * (total.size / x.size if x.size else math.nan)
+    return total * _share(total, x)
+
+
+def _share(reduced: Array, x: Array) -> float:
+    """That of one element of x in the one which it was reduced to with others."""
+    return reduced.size / x.size if x.size else math.nan
 
 
 def standardize(x: Array, *, axis: int | tuple[int, ...], eps: float) -> Pulled:
-    """(x - mean) / sqrt(var + eps) over `axis`, var the biased variance.
+    """((x - mean) / sqrt(var + eps), mean, var) over `axis`, var the biased variance; mean and var keep the axes.
 
     References: Ioffe and Szegedy, 2015, arXiv:1502.03167, section 3 (the derivative, simplified).
     """
-    centred = x - _mean(x, axis)
-    inverse = 1 / np.sqrt(_mean(np.square(centred), axis) + eps)
-    y = centred * inverse
+    mean = _mean(x, axis)
+    centred = x - mean
+    var = _mean(np.square(centred), axis)
+    inverse = 1 / np.sqrt(var + eps)
+    y, share = centred * inverse, _share(mean, x)
 
-    def pullback(g: Array) -> Array:
-        return inverse * (g - _mean(g, axis) - y * _mean(g * y, axis))
+    def pullback(g: tuple[Array, Array, Array]) -> Array:
+        g_y, g_mean, g_var = g
+        along_ones = _mean(g_y, axis) - g_mean * share / inverse
+        along_y = _mean(g_y * y, axis) - g_var * (2 * share) / (inverse * inverse)
+        return inverse * (g_y - along_ones - y * along_y)
 
-    return y, (pullback,)
+    return (y, mean, var), (pullback,)

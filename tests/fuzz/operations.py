@@ -399,7 +399,7 @@ def standardized(x, axis, eps):
 
 operation("softmax", any_one(lambda x: x.size, an_axis), mg.Tensor.softmax, lambda x, axis: F.softmax(x, axis))
 operation("log_softmax", any_one(lambda x: x.size, an_axis), mg.Tensor.log_softmax, lambda x, axis: F.log_softmax(x, axis))
-operation("standardize", any_one(options=some_trailing_axes), lambda x, **o: apply(rules.standardize, x, **o), standardized)
+operation("standardize", any_one(options=some_trailing_axes), lambda x, **o: apply(rules.standardize, x, **o)[0], standardized)
 operation(
     "cross_entropy",
     any_one(options=labels_of),

@@ -75,6 +75,11 @@ def between_ties(*shape: int) -> np.ndarray:
     return np.asarray(distinct(*shape) + 0.1)
 
 
+def standardized(x: np.ndarray, axis: Any, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mean, var = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
+    return (x - mean) / np.sqrt(var + eps), mean, var
+
+
 def elementwise(f: Callable[..., float]) -> Callable[..., Any]:
     """A function of numbers, applied to each element, with broadcasting and keyword options."""
     return lambda *inputs, **options: np.vectorize(lambda *numbers: f(*numbers, **options), otypes=[float])(*inputs)
@@ -744,7 +749,7 @@ TABLE: dict[str, Entry] = {
         [case(normal(2, 3)), case(normal(2, 3), axis=0), case(normal(2, 3, 4), axis=1), case(normal(3)), case(normal(2, 3), axis=-2)],
     ),
     "standardize": Entry(
-        lambda x, axis, eps: (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps),
+        standardized,
         [
             case(normal(4, 3), axis=0, eps=1e-5),
             case(normal(4, 3), axis=-1, eps=0.3),

@@ -43,6 +43,11 @@ def gru_cell(x, u, h):
     return torch.cat(values).reshape(h.shape)
 
 
+def standardized(x, axis, eps):
+    mean, var = x.mean(axis, keepdim=True), x.var(axis, correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt(), mean, var
+
+
 def windows(x, size, stride, dilation):
     """By PyTorch's own windows, which have no dilation."""
     for axis, (k, s, d) in enumerate(zip(size, stride, dilation, strict=True), x.ndim - len(size)):
@@ -165,7 +170,7 @@ PEERS = {
     "convolution_weight": convolution_weight,
     "softmax": lambda x, axis=-1: F.softmax(x, axis),
     "log_softmax": lambda x, axis=-1: F.log_softmax(x, axis),
-    "standardize": lambda x, axis, eps: (x - x.mean(axis, keepdim=True)) / (x.var(axis, correction=0, keepdim=True) + eps).sqrt(),
+    "standardize": standardized,
     "lstm_cell": lstm_cell,
     "gru_cell": gru_cell,
     "cross_entropy": lambda logits, labels, weights: F.cross_entropy(logits, labels, reduction="none", ignore_index=-1) * weights.detach(),
