@@ -626,6 +626,16 @@ def test_embedding_may_have_size_one():
     assert layers.Embedding(1, 1)([0, 0]).shape == (2, 1)
 
 
+@pytest.mark.parametrize("rows", [5, 300])
+@pytest.mark.parametrize("padding_idx", [None, 2])
+def test_embedding_of_no_indices(rows, padding_idx):
+    layer = layers.Embedding(rows, 3, padding_idx)
+    vectors = layer(np.zeros((2, 0), int))
+    assert vectors.shape == (2, 0, 3)
+    vectors.sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad, np.zeros((rows, 3)))
+
+
 @pytest.mark.parametrize(
     ("start_dim", "shape"),
     [(None, (2, 60)), (0, (120,)), (1, (2, 60)), (2, (2, 3, 20)), (3, (2, 3, 4, 5)), (-1, (2, 3, 4, 5)), (-2, (2, 3, 20))],

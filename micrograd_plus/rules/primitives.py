@@ -82,7 +82,7 @@ def scatter_add(values: Array, *, index: Any, shape: tuple[int, ...]) -> Array:
 @primitive
 def scatter_rows(values: Array, indices: Array, *, count: int) -> Array:
     """(count, ...) zeros with values[n] added to row indices[n]: values (N, ...), indices (N,) int in [0, count)."""
-    table = values.reshape(len(indices), -1)
+    table = values.reshape(len(indices), math.prod(values.shape[1:]))  # and not -1, which has no meaning where there are no indices
     if count <= ONE_HOT_LIMIT:
         out = (np.arange(count)[:, None] == indices).astype(values.dtype) @ table
     else:

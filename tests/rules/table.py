@@ -643,18 +643,21 @@ TABLE: dict[str, Entry] = {
             case(normal(5, 2, 3), [1, 1]),
             case(normal(5, 2), np.array(3)),
             case(normal(300, 2), [0, 299, 299, 256, 255, 256]),
+            case(normal(5, 2), np.zeros((2, 0), int)),
         ],
         constants=(1,),
     ),
     "gather_rows": Entry(
         lambda values, indices, count: np.array(
-            [sum((values[n] for n in np.flatnonzero(indices == i)), 0 * values[0]) for i in range(count)]
+            [sum((values[n] for n in np.flatnonzero(indices == i)), np.zeros(values.shape[1:])) for i in range(count)]
         ),
         [
             case(normal(4, 2), [0, 4, 0, 0], count=5),
             case(normal(3), [1, 1, 0], count=3),
             case(normal(2, 2, 3), [1, 1], count=2),
             case(normal(6, 2), [0, 299, 299, 256, 255, 256], count=300),
+            case(normal(0, 2), np.zeros(0, int), count=3),
+            case(normal(0, 2), np.zeros(0, int), count=300),
             case(normal(3), [0, 299, 0], count=300),
         ],
         constants=(1,),
