@@ -1,5 +1,6 @@
 """Sequential, the training loop in two functions, and models on disk."""
 
+import itertools
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,9 +59,18 @@ class Sequential(Module):
 
 
 def train_epoch(
-    model: Module, dataloader: Iterable[tuple[Any, Any]], loss_fn: Callable[..., Tensor], optimizer: Optimizer, verbose: bool = False
+    model: Module,
+    dataloader: Iterable[tuple[Any, Any]],
+    loss_fn: Callable[..., Tensor],
+    optimizer: Optimizer,
+    verbose: bool = False,
+    accumulate: int = 1,
 ) -> float:
     """Train on every batch once, in training mode.
+
+    With `accumulate`, an update uses the gradients of so many batches, weighted by their numbers of examples: for a loss that is a mean
+    over examples, those of one large batch, in the memory of a small one. (Class weights and ignored labels weight a mean within its
+    batch, and batch norm sees the small batches.) The last update uses what is left.
 
     Args:
         model: maps a batch of inputs to predictions; left in training mode.
@@ -68,19 +78,25 @@ def train_epoch(
         loss_fn: (predictions, targets) to a scalar, the mean over a batch.
         optimizer: of the model's parameters.
         verbose: show a progress bar (needs the extra `train`).
+        accumulate: batches per update.
 
     Returns:
         The mean loss over the examples, each batch's taken before its own update.
     """
+    if accumulate < 1:
+        raise ValueError(f"accumulate must be at least 1, got {accumulate}.")
     model.train()
     total = count = 0.0
-    for x, y in progress.ProgressBar(dataloader, description="training") if verbose else dataloader:
+    batches = iter(progress.ProgressBar(dataloader, description="training") if verbose else dataloader)
+    while group := list(itertools.islice(batches, accumulate)):
+        examples = sum(len(x) for x, _ in group)
         optimizer.zero_grad()
-        loss = loss_fn(model(Tensor(x)), y)
-        loss.backward()
+        for x, y in group:
+            loss = loss_fn(model(Tensor(x)), y)
+            (loss * (len(x) / examples)).backward()
+            total += effects.read(loss.data) * len(x)
         optimizer.step()
-        total += effects.read(loss.data) * len(x)
-        count += len(x)
+        count += examples
     return _mean(total, count)
 
 

@@ -121,6 +121,45 @@ def test_the_progress_bar_appears_only_when_asked_for(monkeypatch):
     assert shown == ["training"]
 
 
+@pytest.mark.parametrize("accumulate", [2, 3, 5, 100])
+def test_accumulated_gradients_are_those_of_one_large_batch(accumulate):
+    """Batches of 4, 4, 4, 1 examples: an uneven one, and what is left, count by their examples."""
+    X, y = RNG.normal(size=(13, 3)).astype(np.float32), RNG.integers(0, 2, 13)
+    batches = [(X[i : i + 4], y[i : i + 4]) for i in range(0, 13, 4)]
+    large = [(X[i : i + 4 * accumulate], y[i : i + 4 * accumulate]) for i in range(0, 13, 4 * accumulate)]
+    found = []
+    for data, options in ((batches, {"accumulate": accumulate}), (large, {})):
+        set_seed(0)
+        model = nn.Sequential(layers.Linear(3, 4), layers.Tanh(), layers.Linear(4, 2))
+        optimizer = optimizers.Adam(model.parameters(), lr=0.1)
+        losses_ = [nn.train_epoch(model, iter(data), losses.CrossEntropyLoss(), optimizer, **options) for _ in range(3)]
+        found.append((losses_, model.state_dict(), optimizer.state[model[0].weight]["step"]))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
+    for name, array in found[0][1].items():
+        np.testing.assert_allclose(array, found[1][1][name], rtol=1e-4, atol=1e-6)
+    assert found[0][2] == found[1][2] == 3 * len(large)
+
+
+def test_batches_of_an_update_are_drawn_before_it_and_no_earlier():
+    layer, drawn = linear([[1.0]], [0.0]), []
+
+    def batches():
+        for i in range(5):
+            drawn.append((i, layer.weight.item()))
+            yield np.ones((1, 1)), np.zeros((1, 1))
+
+    nn.train_epoch(layer, batches(), losses.MSELoss(), optimizers.SGD(layer.parameters(), lr=0.1), accumulate=2)
+    weights = [weight for _, weight in drawn]
+    assert weights[0] == weights[1] == 1
+    assert weights[1] != weights[2] == weights[3] != weights[4]
+
+
+def test_a_loss_that_is_no_scalar_is_refused():
+    layer = linear([[1.0]], [0.0])
+    with pytest.raises(RuntimeError, match=r"backward\(\) needs a scalar, got shape \(2, 1\)"):
+        nn.train_epoch(layer, [(np.ones((2, 1)), np.zeros((2, 1)))], losses.MSELoss("none"), optimizers.SGD(layer.parameters()))
+
+
 def test_a_model_learns_to_separate_two_rings():
     set_seed(0)
     angle = RNG.uniform(0, 2 * np.pi, 400)
