@@ -55,7 +55,7 @@ ALLOWED = {
     ): "a list of modules",
     ("layers.module", "_holds_modules", "any((_holds_modules(item) for item in value))"): "modules, not arrays",
     ("nn", "train_epoch", "total += effects.read(loss.data) * len(x)"): "a Python number",
-    ("nn", "train_epoch", "count += len(x)"): "a Python number",
+    ("nn", "train_epoch", "count += examples"): "a Python number",
     ("nn", "evaluate", "total_loss += effects.read(loss_fn(predictions, y).data) * len(x)"): "a Python number",
     ("nn", "evaluate", "totals[name] += float(function(predictions, y)) * len(x)"): "a dict of Python numbers",
     ("nn", "evaluate", "float(function(predictions, y))"): "a metric of the user's, outside of any traced step",
@@ -268,7 +268,13 @@ LOSSES = {
     "l1": (losses.L1Loss("sum"), SHARES),
     "huber": (losses.HuberLoss(), SHARES),
     "bce": (lambda p, t: losses.BCELoss()(p.sigmoid(), t), SHARES),
-    "bce with logits": (losses.BCEWithLogitsLoss(), SHARES),
+    "bce with logits": (losses.BCEWithLogitsLoss(weight=[1.0, 2.0, 3.0], pos_weight=2.0), SHARES),
+    "smoothed cross-entropy": (losses.CrossEntropyLoss(weight=[1.0, 2.0, 3.0], ignore_index=2, label_smoothing=0.1), CLASSES),
+    "divergence": (lambda p, t: losses.KLDivLoss("batchmean")(p.log_softmax(), t), SHARES),
+    "hinge": (losses.HingeLoss(), np.sign(SHARES)),
+    "margin": (losses.MultiMarginLoss(p=2), CLASSES),
+    "cosine": (lambda p, t: losses.CosineEmbeddingLoss()(p, p * p, t), np.ones(5)),
+    "triplet": (lambda p, t: losses.TripletMarginLoss(swap=True)(p, p * p, t), SHARES),
 }
 OPTIMIZERS = {
     "SGD": lambda p: optimizers.SGD(p, weight_decay=0.1),
@@ -277,6 +283,7 @@ OPTIMIZERS = {
     "AdamW": lambda p: optimizers.AdamW(p, weight_decay=0.1),
     "RMSprop": lambda p: optimizers.RMSprop(p, weight_decay=0.1),
     "RMSprop with momentum": lambda p: optimizers.RMSprop(p, momentum=0.9),
+    "Adagrad": lambda p: optimizers.Adagrad(p, lr_decay=0.1, weight_decay=0.1),
 }
 
 
@@ -398,6 +405,9 @@ def test_a_dropout_that_draws_by_itself_is_seen(monkeypatch):
         lambda: functional.embedding([0], Tensor(np.ones((2, 2)))),
         lambda: losses.BCELoss()([0.5], [1.0]),
         lambda: losses.BCEWithLogitsLoss()([0.5], [1.0]),
+        lambda: losses.KLDivLoss("sum")([0.5], [1.0]),
+        lambda: losses.HingeLoss()([0.5], [1.0]),
+        lambda: losses.CosineEmbeddingLoss()([[0.5]], [[1.0]], [1.0]),
     ],
 )
 def test_every_check_on_values_goes_through_require(check, monkeypatch):
@@ -417,7 +427,7 @@ def test_the_learning_rate_and_the_step_count_are_read_through_scalar(name, monk
     optimizer = OPTIMIZERS[name]([p])
     p.grad = [1.0]
     optimizer.step()
-    assert set(read) == {"lr", "step"}
+    assert {"lr", "step"} <= set(read) <= {"lr", "step", "momentum"}
 
 
 def test_results_are_read_through_read(monkeypatch):

@@ -61,6 +61,13 @@ def nan_in_one_place(x):
     return x * 1.0, (lambda g: np.where(x == 2, np.nan, g),)
 
 
+def with_another_group(schedule):
+    made = schedule(sgd(), 0.5)
+    made.optimizer.add_param_group({"params": [parameter(2)]})
+    return made
+
+
+SGD = sgd(momentum=0.5)
 TWICE = parameter(2, 3)
 SHAPES = "predictions and targets must have the same shape, got {} and {}. Reshape one, for instance targets.reshape(-1, 1): "
 SHAPES += "broadcasting would compare every prediction with every target."
@@ -302,6 +309,49 @@ MESSAGES = [
     (lambda: optimizers.StepLR(sgd(), 0), ValueError, "step_size must be at least 1, got 0."),
     (lambda: optimizers.CosineAnnealingLR(sgd(), 0), ValueError, "T_max must be at least 1, got 0."),
     (lambda: optimizers.LinearWarmup(sgd(), 0), ValueError, "warmup_steps must be at least 1, got 0."),
+    (lambda: optimizers.PolynomialLR(sgd(), 0), ValueError, "total_iters must be at least 1, got 0."),
+    (lambda: optimizers.PolynomialLR(sgd(), 5, 0.0), ValueError, "power must be positive, got 0.0."),
+    (
+        lambda: optimizers.LinearWarmup(SGD, 2, optimizers.OneCycleLR(SGD, 1.0, 10)),
+        TypeError,
+        "OneCycleLR can't follow a warm-up, it sets more than a rate from its step count. Use it alone.",
+    ),
+    (
+        lambda: with_another_group(optimizers.ExponentialLR).step(),
+        ValueError,
+        "the optimizer must have the 1 groups that it had when the schedule was made, it has 2. Make the schedule after add_param_group().",
+    ),
+    (
+        lambda: optimizers.ExponentialLR(sgd(), 0.5).load_state_dict({"steps": 1, "last_epoch": 1}),
+        ValueError,
+        "a state dict must fit this ExponentialLR: missing 'initial_lrs'; unexpected 'last_epoch'.",
+    ),
+    (
+        lambda: optimizers.ExponentialLR(sgd(), 0.5).load_state_dict({"steps": 1, "initial_lrs": [0.1, 0.2]}),
+        ValueError,
+        "a state dict must fit this ExponentialLR: 2 groups, must be 1.",
+    ),
+    (
+        lambda: sgd().add_param_group([parameter(1)]),
+        TypeError,
+        'a parameter group must be a dict with "params" among its names, got list.',
+    ),
+    (
+        lambda: optimizers.SGD([{"params": parameter(1)}, {"param": [parameter(2)], "lr": 1.0}]),
+        TypeError,
+        """a parameter group must be a dict with "params" among its names, got one of ['lr', 'param'].""",
+    ),
+    (
+        lambda: optimizers.Adagrad([parameter(1)], lr_decay=-0.1),
+        ValueError,
+        "lr_decay of Adagrad must not be negative, got -0.1.",
+    ),
+    (
+        lambda: optimizers.Adagrad([parameter(1)], initial_accumulator_value=-1),
+        ValueError,
+        "initial_accumulator_value of Adagrad must not be negative, got -1.",
+    ),
+    (lambda: nn.train_epoch(layers.ReLU(), [], losses.MSELoss(), sgd(), accumulate=0), ValueError, "accumulate must be at least 1, got 0."),
     (
         lambda: optimizers.LinearWarmup(sgd(), 2, optimizers.StepLR(sgd(), 1)),
         ValueError,

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 
 import numpy as np
 import pytest
@@ -50,7 +51,16 @@ def rmsprop(p, grads, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=
     return p
 
 
-FORMULAS = {"SGD": sgd, "Adam": adam, "AdamW": adamw, "RMSprop": rmsprop}
+def adagrad(p, grads, lr=0.01, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10):
+    s = np.full_like(p, initial_accumulator_value)
+    for t, g in enumerate(grads):
+        g = g + weight_decay * p
+        s = s + g * g
+        p = p - lr / (1 + t * lr_decay) * g / (np.sqrt(s) + eps)
+    return p
+
+
+FORMULAS = {"SGD": sgd, "Adam": adam, "AdamW": adamw, "RMSprop": rmsprop, "Adagrad": adagrad}
 
 SETTINGS = [
     ("SGD", {}),
@@ -76,6 +86,10 @@ SETTINGS = [
     ("RMSprop", {"lr": 0.1, "weight_decay": 0.3}),
     ("RMSprop", {"lr": 0.1, "momentum": 0.8}),
     ("RMSprop", {"lr": 0.1, "alpha": 0.6, "eps": 0.5, "weight_decay": 0.3, "momentum": 0.8}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.2}),
+    ("Adagrad", {"lr": 0.1, "weight_decay": 0.3, "initial_accumulator_value": 0.5}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.01, "weight_decay": 0.3, "initial_accumulator_value": 0.1, "eps": 0.5}),
 ]
 
 
@@ -114,11 +128,12 @@ def test_defaults_are_those_of_the_contract():
     assert defaults("Adam") == {"lr": 0.001, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
     assert defaults("AdamW") == {"lr": 0.001, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01}
     assert defaults("RMSprop") == {"lr": 0.01, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0}
+    assert defaults("Adagrad") == {"lr": 0.01, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10}
     assert inspect.signature(optimizers.StepLR).parameters["gamma"].default == 0.1
     assert inspect.signature(optimizers.CosineAnnealingLR).parameters["eta_min"].default == 0
 
 
-EVERY = ["SGD", "Adam", "AdamW", "RMSprop"]
+EVERY = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"]
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -268,6 +283,42 @@ def test_momentum_may_be_turned_on_between_steps(name):
         np.testing.assert_allclose(p.data, sgd(after, GRADIENTS[1:3], lr=0.1, momentum=0.9))
 
 
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_betas_may_be_changed_between_steps(kind):
+    """The moments then go on as they are, though they are kept without their factors; also those of a parameter that was skipped."""
+    steady, skipping = parameter(), parameter()
+    optimizer = optimizers.Adam([steady, skipping], lr=0.1)
+    expected = {p: [START, np.zeros_like(START), np.zeros_like(START), 0] for p in (steady, skipping)}
+    for t, g in enumerate(GRADIENTS[:12]):
+        beta1, beta2 = 0.9 - 0.05 * (t % 5), 0.99 - 0.1 * (t // 6)
+        optimizer.param_groups[0]["betas"] = kind([beta1, beta2])
+        for p in (steady, skipping):
+            p.grad = g if p is steady or t % 3 else None
+            if p._grad is not None:
+                value, m, v, count = expected[p]
+                m, v, count = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g, count + 1
+                value = value - 0.1 * (m / (1 - beta1**count)) / (np.sqrt(v / (1 - beta2**count)) + 1e-8)
+                expected[p] = [value, m, v, count]
+        optimizer.step()
+    for p, (value, m, v, count) in expected.items():
+        np.testing.assert_allclose(p.data, value, rtol=1e-9)
+        np.testing.assert_allclose(optimizer.state[p]["m"] * (1 - beta1), m, rtol=1e-9)
+        np.testing.assert_allclose(optimizer.state[p]["v"] * (1 - beta2), v, rtol=1e-9)
+        assert (optimizer.state[p]["step"], optimizer.state[p]["betas"]) == (count, (beta1, beta2))
+
+
+def test_moments_stay_the_same_arrays_when_betas_change():
+    p = parameter(dtype=np.float32)
+    optimizer = optimizers.Adam([p])
+    trained(optimizer, p, GRADIENTS[:1])
+    m, v = optimizer.state[p]["m"], optimizer.state[p]["v"]
+    optimizer.param_groups[0]["betas"] = (0.5, 0.5)
+    trained(optimizer, p, GRADIENTS[1:2])
+    assert optimizer.state[p]["m"] is m
+    assert optimizer.state[p]["v"] is v
+    assert m.dtype == v.dtype == np.float32
+
+
 def test_lr_is_that_of_the_first_group_and_sets_all():
     p, q = parameter(), parameter()
     optimizer = optimizers.Adam([{"params": [p], "lr": 0.5}, {"params": [q]}])
@@ -381,6 +432,9 @@ SCHEDULES = {
         lambda t: 0.4 * (1 + math.cos(math.pi * t / 30)),
     ),
     "LinearWarmup": (lambda o: optimizers.LinearWarmup(o, 5), lambda t: 0.8 * min((t + 1) / 5, 1)),
+    "PolynomialLR": (lambda o: optimizers.PolynomialLR(o, 20, power=2.0), lambda t: 0.8 * (1 - min(t, 20) / 20) ** 2),
+    "PolynomialLR, defaults": (lambda o: optimizers.PolynomialLR(o), lambda t: 0.8 * max(1 - t / 5, 0)),
+    "LambdaLR": (lambda o: optimizers.LambdaLR(o, lambda t: 1 / (1 + t)), lambda t: 0.8 / (1 + t)),
     "CosineAnnealingLR, of one step": (lambda o: optimizers.CosineAnnealingLR(o, 1), lambda t: 0.0 if t else 0.8),
     "LinearWarmup, of one step": (lambda o: optimizers.LinearWarmup(o, 1), lambda t: 0.8),
     "LinearWarmup, then another": (
@@ -426,8 +480,11 @@ def test_a_schedule_starts_each_group_from_its_own_rate():
 def test_a_group_that_the_schedule_does_not_know_is_not_passed_over():
     optimizer = sgd_at(0.8)
     schedule = optimizers.ExponentialLR(optimizer, 0.5)
-    optimizer.param_groups.append({"params": [parameter()], "lr": 0.2})
-    with pytest.raises(ValueError):
+    optimizer.add_param_group({"params": [parameter()], "lr": 0.2})
+    text = (
+        "the optimizer must have the 1 groups that it had when the schedule was made, it has 2. Make the schedule after add_param_group()."
+    )
+    with pytest.raises(ValueError, match=re.escape(text)):
         schedule.step()
 
 

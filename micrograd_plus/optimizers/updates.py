@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import effects
 from ..tensor import Tensor
+from .state import load_state, saved_state
 
 Group = dict[str, Any]
 
@@ -23,11 +24,16 @@ class Optimizer(ABC):
 
     Attributes:
         param_groups: the groups, dicts of "params" and settings, which may be changed between steps.
+        state: what is kept for each parameter that has been updated: "step", how often, and arrays of its shape.
+        defaults: the settings of groups that do not say otherwise.
 
     Raises:
-        TypeError: a parameter is not a Tensor.
+        TypeError: a parameter is not a Tensor, a group not a dict.
         ValueError: no parameters; one is listed twice or is the result of an operation; a setting out of range.
     """
+
+    moments: tuple[str, ...] = ()  # the arrays that are kept for each parameter; "velocity" only while the momentum is not 0
+    scalars: tuple[str, ...] = ("step",)  # the numbers that are
 
     def __init__(self, params: Iterable[Any], **settings: Any) -> None:
         entries = listed(params)
@@ -36,27 +42,38 @@ class Optimizer(ABC):
                 f"{type(self).__name__} needs parameters, got none. Pass model.parameters(); "
                 "a Module finds layers, and tensors with requires_grad=True, in its attributes."
             )
-        groups = entries if isinstance(entries[0], dict) else [{"params": entries}]
-        self.param_groups: list[Group] = [{**settings, **group, "params": listed(group["params"])} for group in groups]
-        self.state: dict[Tensor, dict[str, Any]] = {}
-        seen: set[int] = set()
-        for group in self.param_groups:
-            unknown = set(group) - set(settings) - {"params"}
-            if unknown:
-                raise ValueError(f"{type(self).__name__} has no setting {sorted(unknown)}. It has {sorted(settings)}.")
-            self._check(group)
-            for p in group["params"]:
-                if not isinstance(p, Tensor):
-                    raise TypeError(f"an optimizer's parameters must be Tensors, got {type(p).__name__}. Pass model.parameters().")
-                if not p.is_leaf:
-                    raise ValueError(f"an optimizer's parameters must be leaves, got the result of an operation, shape {p.shape}.")
-                if id(p) in seen:
-                    raise ValueError(f"a parameter must be listed once, one of shape {p.shape} is listed twice; it would be updated twice.")
-                seen.add(id(p))
+        self.defaults, self.state = settings, dict[Tensor, dict[str, Any]]()
+        self.param_groups: list[Group] = []
+        for group in entries if isinstance(entries[0], dict) else [{"params": entries}]:
+            self.add_param_group(group)
 
-    def _check(self, group: Group) -> None:
+    def add_param_group(self, group: Any) -> None:
+        """Update further parameters from now on: a dict {"params": [...], **settings}; other settings are the defaults.
+
+        A schedule knows the groups that there were when it was made: make it afterwards.
+        """
+        if not isinstance(group, dict) or "params" not in group:
+            given = f"one of {sorted(group)}" if isinstance(group, dict) else type(group).__name__
+            raise TypeError(f'a parameter group must be a dict with "params" among its names, got {given}.')
+        group = {**self.defaults, **group, "params": listed(group["params"])}
+        unknown = set(group) - set(self.defaults) - {"params"}
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no setting {sorted(unknown)}. It has {sorted(self.defaults)}.")
+        self._check(group)
+        seen = {id(p) for known in self.param_groups for p in known["params"]}
+        for p in group["params"]:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"an optimizer's parameters must be Tensors, got {type(p).__name__}. Pass model.parameters().")
+            if not p.is_leaf:
+                raise ValueError(f"an optimizer's parameters must be leaves, got the result of an operation, shape {p.shape}.")
+            if id(p) in seen:
+                raise ValueError(f"a parameter must be listed once, one of shape {p.shape} is listed twice; it would be updated twice.")
+            seen.add(id(p))
+        self.param_groups.append(group)
+
+    def _check(self, group: Mapping[str, Any]) -> None:
         for name, value in group.items():
-            if name in ("lr", "weight_decay", "eps") and not value >= 0:
+            if name in ("lr", "weight_decay", "eps", "lr_decay", "initial_accumulator_value") and not value >= 0:
                 raise ValueError(f"{name} of {type(self).__name__} must not be negative, got {value}.")
             if name in ("momentum", "alpha") and not 0 <= value < 1:
                 raise ValueError(f"{name} of {type(self).__name__} must be in [0, 1), got {value}.")
@@ -89,22 +106,48 @@ class Optimizer(ABC):
             for p in group["params"]:
                 if p._grad is None or not p._requires_grad:
                     continue
-                state = self.state.get(p) or self.state.setdefault(p, {"step": 0})
-                if len(state) <= len(moments):
-                    state.update({name: np.zeros_like(p._data) for name in moments if name not in state})
+                state = self._state_of(p, group, moments)
                 t = effects.scalar(state, "step") + 1
                 effects.assign(state, t, "step")
                 if t not in updates:  # parameters that were all updated equally often share it
                     updates[t] = self._update(group, t)
                 effects.assign_blocks([p._data, *[state[name] for name in moments]], updates[t], p._grad)
 
-    @abstractmethod
-    def _moments(self, group: Group) -> tuple[str, ...]:
-        """The names of the arrays that are kept for each parameter, zeros at first."""
+    def _moments(self, group: Group) -> list[str]:
+        """The names of the arrays that a group's settings need for each parameter."""
+        return [name for name in self.moments if name != "velocity" or group["momentum"]]
+
+    def _first(self, p: Tensor, group: Group) -> np.ndarray:
+        """Such an array before the first step."""
+        return np.full_like(p._data, group.get("initial_accumulator_value", 0))
+
+    def _state_of(self, p: Tensor, group: Group, moments: list[str]) -> dict[str, Any]:
+        """A parameter's state, begun in its first step, and completed where momentum was turned on since."""
+        state = self.state.get(p) or self.state.setdefault(p, {"step": 0})
+        if len(state) <= len(moments):
+            state.update({name: self._first(p, group) for name in moments if name not in state})
+        return state
 
     @abstractmethod
     def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
         """The update of step t: (param, *moments, grad) to the new (param, *moments). It may compute in all but `grad`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of all that a run needs to go on: {"state": {i: {"step": ..., ...}}, "param_groups": [{..., "params": [i, ...]}]}.
+
+        Parameters are numbered in the order of the groups. All values are arrays, numbers and tuples of numbers.
+        """
+        return saved_state(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved state: settings, learning rates included, step counts and moments. Arrays that exist are written into.
+
+        The optimizer must have groups of the same sizes, in the same order, as the one that was saved.
+
+        Raises:
+            ValueError: groups, settings, names, shapes or dtypes differ; all of them are listed, and nothing is changed.
+        """
+        load_state(self, state_dict)
 
 
 class SGD(Optimizer):
@@ -124,16 +167,15 @@ class SGD(Optimizer):
     References: Sutskever et al., 2013, ICML; in PyTorch's form, where lr multiplies the velocity.
     """
 
+    moments = ("velocity",)
+
     def __init__(
         self, params: Iterable[Any], lr: float = 0.01, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
     ) -> None:
         super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
-    def _moments(self, group: Group) -> tuple[str, ...]:
-        return ("velocity",) if group["momentum"] else ()
-
     def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
-        lr, momentum, weight_decay = effects.scalar(group, "lr"), group["momentum"], group["weight_decay"]
+        lr, momentum, weight_decay = effects.scalar(group, "lr"), effects.scalar(group, "momentum"), group["weight_decay"]
 
         def plain(p: Any, grad: Any) -> tuple[Any, ...]:
             g = grad + weight_decay * p if weight_decay else grad
@@ -147,7 +189,7 @@ class SGD(Optimizer):
             p -= lr * (g + momentum * v) if group["nesterov"] else lr * v
             return p, v
 
-        return with_momentum if momentum else plain
+        return with_momentum if group["momentum"] else plain
 
 
 class Adam(Optimizer):
@@ -165,10 +207,15 @@ class Adam(Optimizer):
         eps: added to the root.
         weight_decay: L2 penalty, added to the gradient; AdamW decays the weights themselves.
 
+    The state holds m / (1 - beta1) and v / (1 - beta2) under the names "m" and "v", and the betas that they are of. PyTorch's
+    `exp_avg` and `exp_avg_sq` are m and v.
+
     References: Kingma and Ba, 2015, arXiv:1412.6980, algorithm 1.
     """
 
     decoupled = False
+    moments = ("m", "v")
+    scalars = ("step", "betas")
 
     def __init__(
         self,
@@ -180,8 +227,14 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
-    def _moments(self, group: Group) -> tuple[str, ...]:
-        return ("m", "v")
+    def _state_of(self, p: Tensor, group: Group, moments: list[str]) -> dict[str, Any]:
+        state, betas = super()._state_of(p, group, moments), tuple(group["betas"])
+        before = state.setdefault("betas", betas)
+        if before != betas:
+            for name, old, new in zip(moments, before, betas, strict=True):
+                effects.assign(state[name], state[name] * ((1 - old) / (1 - new)))
+            effects.assign(state, betas, "betas")
+        return state
 
     def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
         lr, (beta1, beta2), decay = effects.scalar(group, "lr"), group["betas"], group["weight_decay"]
@@ -237,6 +290,8 @@ class RMSprop(Optimizer):
     References: Tieleman and Hinton, 2012, COURSERA lecture 6.5; eps outside the root, as in PyTorch.
     """
 
+    moments = ("v", "velocity")
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -248,12 +303,9 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
-    def _moments(self, group: Group) -> tuple[str, ...]:
-        return ("v", "velocity") if group["momentum"] else ("v",)
-
     def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
         lr, alpha, eps = effects.scalar(group, "lr"), group["alpha"], group["eps"]
-        weight_decay, momentum = group["weight_decay"], group["momentum"]
+        weight_decay, momentum = group["weight_decay"], effects.scalar(group, "momentum")
 
         def update(p: Any, v: Any, *rest: Any) -> tuple[Any, ...]:
             *velocity, grad = rest
@@ -269,6 +321,49 @@ class RMSprop(Optimizer):
             b += step
             p -= lr * b
             return p, v, b
+
+        return update
+
+
+class Adagrad(Optimizer):
+    """Gradients divided by the root of the sum of all their squares.
+
+        g = grad + weight_decay p
+        s = s + g^2                                          (s = initial_accumulator_value at first)
+        p = p - lr / (1 + (t - 1) lr_decay) g / (sqrt(s) + eps)
+
+    References: Duchi et al., 2011, JMLR 12, 2121-2159, with diagonal matrices.
+    """
+
+    moments = ("sum",)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.01,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+    ) -> None:
+        super().__init__(
+            params,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            initial_accumulator_value=initial_accumulator_value,
+            eps=eps,
+        )
+
+    def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
+        rate = effects.scalar(group, "lr") / (1 + (t - 1) * group["lr_decay"])
+        weight_decay, eps = group["weight_decay"], group["eps"]
+
+        def update(p: Any, s: Any, grad: Any) -> tuple[Any, ...]:
+            g = grad + weight_decay * p if weight_decay else grad
+            s += np.square(g)
+            p -= rate * (g / (np.sqrt(s) + eps))
+            return p, s
 
         return update
 
