@@ -52,7 +52,7 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Pulled:
 
 
 def norm(x: Array, *, p: float, axis: Axis = None, keepdims: bool = False) -> Pulled:
-    """(sum |x|^p)^(1/p) over `axis`, p finite and not 0; where the norm is 0, and to an element of 0, the gradient is 0."""
+    """(sum |x|^p)^(1/p) over `axis`, p finite and not 0; where the sum is 0, and to an element of 0, the gradient is 0."""
     total = np.sum(np.square(x) if p == 2 else np.abs(x) ** p, axis=axis, keepdims=True)
     at_zero = total == 0
     length = np.where(at_zero, 1, total) ** (1 / p)
@@ -63,5 +63,5 @@ def norm(x: Array, *, p: float, axis: Axis = None, keepdims: bool = False) -> Pu
             return g / length * x
         return g * np.sign(x) * np.where(x == 0, 1, np.abs(x) / length) ** (p - 1)
 
-    value = np.where(at_zero, 0, length)
+    value = np.where(at_zero, 0 if p > 0 else np.inf, length)
     return value if keepdims else np.squeeze(value, axis), (pullback,)

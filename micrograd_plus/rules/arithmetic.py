@@ -26,7 +26,7 @@ def multiply(x: Array, y: Array) -> Pulled:
 
 def divide(x: Array, y: Array) -> Pulled:
     """x / y."""
-    return x / y, (lambda g: g / y, lambda g: -g * x / (y * y))
+    return x / y, (lambda g: g / y, lambda g: -g * (x / y) / y)  # y * y might be 0, or infinite
 
 
 def power(x: Array, y: Array) -> Pulled:

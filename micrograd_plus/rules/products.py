@@ -60,6 +60,7 @@ def einsum(*operands: Array, subscripts: str) -> Pulled:
     operand lacks. Two cases need care: an index repeated within the operand puts the cotangent on a diagonal, and along
     an index that only this operand has, and the output has not, the cotangent is constant.
     """
+    value = np.einsum(subscripts, *operands, optimize=len(operands) > 1)
     terms, output = _explicit(subscripts, [np.ndim(x) for x in operands])
 
     def pullback(k: int, g: Array) -> Array:
@@ -80,7 +81,6 @@ def einsum(*operands: Array, subscripts: str) -> Pulled:
         out = np.expand_dims(out, lacking)
         return np.broadcast_to(out, np.broadcast_shapes(out.shape, shape))
 
-    value = np.einsum(subscripts, *operands, optimize=len(operands) > 1)
     return value, tuple(lambda g, k=k: pullback(k, g) for k in range(len(operands)))
 
 

@@ -16,7 +16,7 @@ Axis = int | tuple[int, ...] | None
 
 def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape with the reduced axes as axes of size one."""
-    if axis is None:
+    if axis is None or not shape:  # NumPy takes 0 and -1 as axes of a number
         return (1,) * len(shape)
     axes = {i % len(shape) for i in (axis if isinstance(axis, tuple) else (axis,))}
     return tuple([1 if i in axes else size for i, size in enumerate(shape)])

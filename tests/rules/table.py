@@ -469,7 +469,16 @@ TABLE: dict[str, Entry] = {
     "gelu": unary(lambda x: x * normal_distribution(x)),
     "gelu_tanh": unary(lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2),
     # reductions
-    "sum": Entry(np.sum, [*reduction(np.sum).cases, case(normal(0, 3)), case(normal(0, 3), axis=1), case(normal(2, 0), axis=1)]),
+    "sum": Entry(
+        np.sum,
+        [
+            *reduction(np.sum).cases,
+            case(normal(0, 3)),
+            case(normal(0, 3), axis=1),
+            case(normal(2, 0), axis=1),
+            case(np.array(1.5), axis=-1),  # which NumPy and PyTorch take for an axis of a number
+        ],
+    ),
     "mean": reduction(np.mean),
     "max": reduction(np.max, distinct),
     "min": reduction(np.min, distinct),
@@ -839,6 +848,7 @@ KINKS: dict[str, list[Kink]] = {
         at([[-np.inf, -np.inf], [-np.inf, 0.0]], ndim=1, gradients=([[1, 0], [0, 1]],), value=[-np.inf, 0]),
         at([[1.0, np.nan, 3.0], [np.nan, 1.0, 1.0]], ndim=1, gradients=([[0, 1, 0], [1, 0, 0]],)),
     ],
+    "divide": [at([1e-200, 1e200], [2e-200, 2e200], gradients=([0.5e200, 0.5e-200], [-0.25e200, -0.25e-200]), value=[0.5, 0.5])],
     "power": [
         at([0.0, 0.0, 0.0], [0.0, 1.0, 2.0], gradients=([0, 1, 0], [0, 0, 0])),
         at([0.0, -2.0], 2, gradients=([0, -4], None)),
@@ -860,6 +870,7 @@ KINKS: dict[str, list[Kink]] = {
         at([[0.0, 0.0], [0.0, -2.0]], p=3, axis=1, gradients=([[0, 0], [0, -1]],), value=[0, 2]),
         at([[0.0, 0.0], [0.0, -2.0]], p=0.5, axis=1, gradients=([[0, 0], [0, -1]],), value=[0, 2]),
         at([[0.0, 0.0], [0.0, 0.0]], p=2, gradients=([[0, 0], [0, 0]],), value=0),
+        at([[np.inf, np.inf], [np.inf, 2.0]], p=-1, axis=1, gradients=([[0, 0], [0, 1]],), value=[np.inf, 2]),
     ],
     "arctan": [at([-np.inf, 0.0, np.inf], gradients=([0, 1, 0],), value=[-math.pi / 2, 0, math.pi / 2])],
     "softplus": [at([0.0, 1000.0, -1000.0], gradients=([0.5, 1, 0],), value=[math.log(2), 1000, 0])],

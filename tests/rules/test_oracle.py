@@ -179,8 +179,7 @@ PEERS = {
 }
 # PyTorch writes the bound 1e-12 in single precision, and bounds the logarithms in the value but not in the target's gradient.
 TOLERANCE_AT_KINKS = {"binary_cross_entropy": 1e-8}
-# PyTorch's log-sum-exp of nothing but -inf has NaN gradients.
-GRADIENTS_COMPARED_AT_KINKS = {"binary_cross_entropy": 1, "logsumexp": 0}
+GRADIENTS_COMPARED_AT_KINKS = {"binary_cross_entropy": 1}
 
 
 def torch_index(index):
@@ -248,7 +247,8 @@ def test_conventions_at_ties_kinks_and_limits(name, kink):
     for value, wanted in zip(values, expected, strict=True):
         np.testing.assert_allclose(value, wanted, rtol=1e-12, atol=1e-13)
     for grad, wanted in list(zip(grads, expected_grads, strict=True))[: GRADIENTS_COMPARED_AT_KINKS.get(name)]:
-        np.testing.assert_allclose(grad, wanted, rtol=TOLERANCE_AT_KINKS.get(name, 1e-11), atol=1e-12)
+        defined = ~np.isnan(wanted)  # PyTorch's log-sum-exp of nothing but -inf has no gradient, nor has its norm of nothing but inf
+        np.testing.assert_allclose(grad[defined], wanted[defined], rtol=TOLERANCE_AT_KINKS.get(name, 1e-11), atol=1e-12)
 
 
 ACTIVATIONS = ["sigmoid", "tanh", "softplus", "silu", "gelu", "gelu_tanh", "elu", "relu"]

@@ -75,6 +75,7 @@ EQUIVALENT = {
     ("logsumexp", "constant(x) * 1.0", "Div for Mult"): "by one",
     ("logsumexp", "np.where(np.isfinite(top), top, 0)", "constant [+] 1"): "any shift will do for sums of 0 and of infinity",
     ("norm", "np.square(x) if p == 2", "constant negated"): "the square by another way",
+    ("norm", "0 if p > 0", "GtE for Gt"): "p is not 0",
     ("norm", "np.where(at_zero, 1, total)", "constant [+] 1"): "any length but 0, to divide zeros by",
     ("norm", "np.where(x == 0, 1, np.abs(x) / length)", "constant [+] 1"): "any power of it, times a sign of 0",
     ("_kept", "(1,) * len(shape)", "right operand dropped"): "the axes that lack are put in front by broadcasting",
