@@ -9,6 +9,7 @@ reference cycle and is freed the moment the last Tensor that needs it is.
 """
 
 import contextlib
+import functools
 import itertools
 import operator
 import sys
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from . import effects, rules
 from .rules import LINEAR, PRIMITIVES, Rule
@@ -460,6 +462,8 @@ class Tensor:
 
     def clip(self, low: float | None = None, high: float | None = None) -> "Tensor":
         """min(max(x, low), high); the gradient passes where low <= x <= high."""
+        if any(isinstance(bound, Tensor) for bound in (low, high)):
+            raise TypeError("clip: the bounds must be numbers or arrays, got a Tensor. Use maximum() and minimum() for those.")
         return apply(rules.clip, self, low=low, high=high)
 
     def relu(self) -> "Tensor":
@@ -561,7 +565,7 @@ class Tensor:
         except TypeError as error:
             if "argument" not in str(error):
                 raise
-            raise TypeError(f"{name} on Tensors takes fewer arguments than on arrays: {error}.") from None
+            raise TypeError(f"{name} on Tensors takes other arguments than on arrays: {str(error).rpartition('() ')[2]}.") from None
 
 
 Edge = Node | Part | Tensor
@@ -605,17 +609,21 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Tensor:
     if converted:
         inputs = tuple([x if isinstance(x, Tensor) else array for x, array in zip(inputs, arrays, strict=True)])
     try:
-        value, pullbacks = rule(*arrays, **options)
+        if required or array.dtype.kind == "f":
+            value, pullbacks = rule(*arrays, **options)
+        else:
+            with np.errstate(all="ignore"):  # of whole numbers it may make floats, and then it runs again, on floats
+                value, pullbacks = rule(*arrays, **options)
         if value.__class__ is tuple:
             if any(np.asarray(part).dtype != array.dtype for part in value):
-                inputs, arrays, dtype = _harmonised(inputs, arrays, pullbacks)
+                inputs, arrays, dtype = _harmonised(inputs, arrays, value, pullbacks)
                 value, pullbacks = rule(*arrays, **options)
                 value = tuple([np.asarray(part, dtype) if np.asarray(part).dtype == np.float64 else part for part in value])
             return _record_parts(rule, inputs, options, value, pullbacks, required and _state.recording)  # type: ignore[return-value]
         if value.__class__ is not _ndarray:
             value = np.asarray(value)
         if value.dtype is not array.dtype and rule is not rules.cast:  # rare: arrays of several dtypes met
-            inputs, arrays, dtype = _harmonised(inputs, arrays, pullbacks)
+            inputs, arrays, dtype = _harmonised(inputs, arrays, (value,), pullbacks)
             value, pullbacks = rule(*arrays, **options)
             value = np.asarray(value)
             if value.dtype == np.float64:
@@ -882,18 +890,20 @@ def _raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
-def _harmonised(inputs: Any, arrays: list[Any], pullbacks: Any) -> tuple[Any, list[Any], Any]:
+def _harmonised(inputs: Any, arrays: list[Any], values: Any, pullbacks: Any) -> tuple[Any, list[Any], Any]:
     """The inputs and arrays again, cast where a dtype must not decide the result's, and the dtype that floats then have.
 
-    Floating tensors decide. Arrays, and integer or bool tensors, take their dtype, but not where an input has no derivative
-    (labels, masks). Without a floating tensor, floating arrays take the default dtype.
+    Where the rule makes floats, floating tensors decide, and without one the default dtype. Arrays, and integer or bool tensors,
+    take it, but not where an input has no derivative (labels, masks). NumPy would make halves of bytes, and the negative of an
+    unsigned number wraps.
     """
     floating = [x.dtype for x in inputs if isinstance(x, Tensor) and x.dtype.kind == "f"]
     dtype = np.result_type(*floating) if floating else _state.default_dtype
+    floats = any(np.asarray(value).dtype.kind == "f" for value in values)
     cast_inputs, cast_arrays = list(inputs), list(arrays)
     for i, (x, array, pullback) in enumerate(zip(inputs, arrays, pullbacks, strict=True)):
         decides = isinstance(x, Tensor) and array.dtype.kind == "f"
-        if pullback is None or decides or not isinstance(array, np.ndarray) or not (floating or array.dtype.kind == "f"):
+        if pullback is None or decides or not floats or not isinstance(array, np.ndarray):
             continue
         cast_inputs[i] = cast_arrays[i] = array.astype(dtype)
     return tuple(cast_inputs), cast_arrays, dtype
@@ -936,8 +946,10 @@ def _explained(error: Exception, rule: Rule, arrays: list[Any]) -> Exception:
 # -- functions of several tensors ----------------------------------------------------------------------------------------
 
 
-def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors joined along an axis that they have; their other axes must agree."""
+def concatenate(tensors: Sequence[Any], axis: int | None = 0) -> Tensor:
+    """Tensors joined along an axis that they have, their other axes must agree; flattened and joined if it is None."""
+    if axis is None:
+        tensors, axis = [np.ravel(x) for x in tensors], 0
     return apply(rules.concatenate, *tensors, axis=axis)
 
 
@@ -972,6 +984,8 @@ def minimum(x: Any, y: Any) -> Tensor:
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
     """Einstein summation: `einsum("ij,jk->ik", a, b)` is `a @ b`. Subscripts as NumPy's, ellipsis and repeats included."""
+    if not isinstance(subscripts, str):
+        raise TypeError(f"einsum: subscripts must be a string such as 'ij,jk->ik', before the operands, got {type(subscripts).__name__}.")
     return apply(rules.einsum, *operands, subscripts=subscripts)
 
 
@@ -1064,15 +1078,26 @@ _CONSTANT_FUNCTIONS = {
     *(np.zeros_like, np.ones_like, np.array_equal, np.allclose, np.isclose, np.result_type, np.round),
 }
 
+
+def _reduction(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method as NumPy's function, in which `axis` is followed by other arguments than `keepdims`."""
+
+    @functools.wraps(method)
+    def reduction(x: Tensor, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        return method(x, axis, keepdims)
+
+    return reduction
+
+
 IMPLEMENTATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: Tensor.sum,
-    np.mean: Tensor.mean,
-    np.max: Tensor.max,
-    np.amax: Tensor.max,
-    np.min: Tensor.min,
-    np.amin: Tensor.min,
-    np.var: Tensor.var,
-    np.std: Tensor.std,
+    np.sum: _reduction(Tensor.sum),
+    np.mean: _reduction(Tensor.mean),
+    np.max: _reduction(Tensor.max),
+    np.amax: _reduction(Tensor.max),
+    np.min: _reduction(Tensor.min),
+    np.amin: _reduction(Tensor.min),
+    np.var: _reduction(Tensor.var),
+    np.std: _reduction(Tensor.std),
     np.reshape: Tensor.reshape,
     np.ravel: Tensor.flatten,
     np.expand_dims: Tensor.unsqueeze,
@@ -1093,6 +1118,7 @@ IMPLEMENTATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
 
 def _swapped(ndim: int, first: int, second: int) -> tuple[int, ...]:
     axes = list(range(ndim))
+    first, second = normalize_axis_index(first, ndim), normalize_axis_index(second, ndim)
     axes[first], axes[second] = axes[second], axes[first]
     return tuple(axes)
 

@@ -109,6 +109,44 @@ def test_where_integers_make_floats_they_are_float32(operate):
     assert operate().dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.uint64, np.int64])
+@pytest.mark.parametrize(
+    "name", ["exp", "sqrt", "sin", "sigmoid", "silu", "gelu", "tanh", "softplus", "softmax", "log_softmax", "mean", "std"]
+)
+def test_of_whole_numbers_is_made_what_is_made_of_floats(name, dtype):
+    """NumPy makes halves of bytes, and the negative of an unsigned number wraps."""
+    values = np.array([1, 0, 30, 3])
+    for default in (np.float32, np.float64):
+        with default_dtype(default):
+            found, expected = getattr(Tensor(values.astype(dtype)), name)(), getattr(Tensor(values.astype(float)), name)()
+        assert found.dtype == expected.dtype == default
+        np.testing.assert_array_equal(found.data, expected.data)
+
+
+def test_several_values_have_their_tensors_dtype_too():
+    def several(x):
+        return (0.5, np.sin(x), x * np.ones(1), np.size(x)), (lambda g: g[1] * np.cos(x) + g[2],)
+
+    for x in (Tensor([3.0]), Tensor([3.0], requires_grad=True), Tensor(np.array([3], np.uint8))):
+        half, sine, same, count = apply(several, x)
+        assert [part.dtype for part in (half, sine, same, count)] == [np.float32, np.float32, np.float32, np.int64]
+        np.testing.assert_array_equal(sine.data, np.sin(np.float32([3])))
+        assert (same.item(), count.item(), half.item()) == (3, 1, 0.5)
+
+
+@pytest.mark.parametrize("x", [Tensor([0.0]), Tensor([0.0], requires_grad=True), Tensor(np.array([0])), Tensor(np.array([0], np.uint8))])
+def test_nothing_is_warned_of_twice_or_not_at_all(x):
+    with pytest.warns(RuntimeWarning, match="divide by zero") as warned:
+        assert x.log().item() == -np.inf
+    assert len(warned) == 1
+
+
+def test_a_float32_tensor_that_meets_a_float64_one_keeps_its_gradient():
+    x = Tensor([2.0], requires_grad=True)
+    (x * F64[:1]).sum().backward()
+    np.testing.assert_array_equal(x.grad, [1])
+
+
 @pytest.mark.parametrize(
     ("rule", "inputs", "options"),
     [
@@ -142,7 +180,8 @@ def test_rules_of_several_inputs_meeting_float64_arrays(rule, inputs, options):
         (np.array([1, 2]), F32, (np.float32, np.float32)),
         (INT, F32, (np.float32, np.float32)),
         (F64, F32, (np.float64, np.float32)),
-        (np.array([1.0, 2.0]), INT, (np.float32, np.int64)),
+        (np.array([1.0, 2.0]), INT, (np.float32, np.float32)),
+        (np.array([1, 2]), INT, (np.int64, np.int64)),
     ],
     ids=repr,
 )

@@ -29,7 +29,7 @@ def assign(obj, name, value):
     setattr(obj, name, value)
 
 
-_fewer = "on Tensors takes fewer arguments than on arrays"
+_other = "on Tensors takes other arguments than on arrays"
 
 MESSAGES = {
     # backward and gradients
@@ -222,7 +222,27 @@ MESSAGES = {
     "an argument that Tensors don't take": (
         lambda: np.sum(needs(), dtype=np.float64),
         TypeError,
-        f"np.sum {_fewer}: Tensor.sum() got an unexpected keyword argument 'dtype'.",
+        f"np.sum {_other}: got an unexpected keyword argument 'dtype'.",
+    ),
+    "an argument in another's place": (
+        lambda: np.sum(needs(), 0, np.float64),
+        TypeError,
+        f"np.sum {_other}: takes from 1 to 2 positional arguments but 3 were given.",
+    ),
+    "no argument where there must be one": (
+        lambda: np.where(needs()),
+        TypeError,
+        f"np.where {_other}: missing 2 required positional arguments: 'x' and 'y'.",
+    ),
+    "a bound that is a tensor": (
+        lambda: needs().clip(needs()),
+        TypeError,
+        "clip: the bounds must be numbers or arrays, got a Tensor. Use maximum() and minimum() for those.",
+    ),
+    "an upper bound that is a tensor, of an array": (
+        lambda: np.clip(np.ones(2), None, Tensor([1.0, 2.0])),
+        TypeError,
+        "clip: the bounds must be numbers or arrays, got a Tensor. Use maximum() and minimum() for those.",
     ),
     "text where a tensor belongs": (
         lambda: np.where([True, False], needs(), "a"),
@@ -292,6 +312,21 @@ MESSAGES = {
         lambda: zeros(2, 3).sum(axis=2),
         IndexError,
         "sum: axis 2 is out of bounds for array of dimension 2 (input shape (2, 3))",
+    ),
+    "axes to swap that are not there": (
+        lambda: np.swapaxes(zeros(2, 3), 0, 2),
+        np.exceptions.AxisError,
+        "axis 2 is out of bounds for array of dimension 2",
+    ),
+    "einsum's operands first": (
+        lambda: einsum(zeros(2), [0]),
+        TypeError,
+        "einsum: subscripts must be a string such as 'ij,jk->ik', before the operands, got Tensor.",
+    ),
+    "more subscripts than operands": (
+        lambda: einsum("ij,jk->ik", zeros(2, 3)),
+        ValueError,
+        "einsum: more operands provided to einstein sum function than specified in the subscripts string (input shape (2, 3))",
     ),
     "joining unlike shapes": (
         lambda: stack([zeros(2), zeros(3)]),

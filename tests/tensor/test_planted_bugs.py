@@ -38,7 +38,7 @@ EQUIVALENT = {
     ("Tensor.__array_function__", '.replace("numpy", "np", 1)', "constant .*"): "no module's name has it twice",
     ("apply", "x.__class__ is Tensor or isinstance(x, Tensor)", "operand 0 dropped"): SLOWER,
     ("apply", "x.__class__ is float or x.__class__ is int", "and for or|operand . dropped"): SLOWER,
-    ("apply", "value.dtype is not array.dtype and rule", "operand 0 dropped"): SLOWER,
+    ("apply", 'if required or array.dtype.kind == "f"', "operand 0 dropped"): "of whole numbers and floats it runs again",
     ("_apply_binary", "y.__class__ is float or y.__class__ is int", ".*"): SLOWER,
     ("_apply_binary", "value.dtype is not a.dtype or", "operand 1 dropped|Is for IsNot"): "the dtype is right; casting only costs",
     ("_walk", "node.rule(*node.inputs, **node.options)[1]", "constant negated"): "of two, the second is the last",

@@ -458,6 +458,7 @@ def test_joining():
     t = Tensor(A)
     same(concatenate([t, A]), np.concatenate([A, A]))
     same(concatenate((t, t), axis=1), np.concatenate([A, A], 1))
+    same(concatenate([t, 2.0, A], axis=None), np.concatenate([A, 2.0, A], axis=None))
     same(stack([t, A]), np.stack([A, A]))
     same(stack([t, t], axis=-1), np.stack([A, A], -1))
     same(stack([Tensor(1.0), 2.0]), [1, 2])
