@@ -120,7 +120,7 @@ EQUIVALENT = {
         "np.reshape(a, (-1, 1)), np.reshape(b, -1)",
         "constant [+] 1",
     ): "NumPy reads any negative size as the unknown one",
-    ("functional.arrays", '_axes("tensordot", shape_b, axes[1])', "constant negated"): "of two, the second is the last",
+    ("functional.arrays", '_diagonal("diag", x, k, (0, 1))', "constant negated"): "of two axes, the second is the last",
     ("functional.arrays", "if np.ndim(b) <= 2", "Lt for LtE"): "tensordot gives the same, more slowly",
     ("functional.arrays", "np.expand_dims(b, 1)", "constant negated"): "a vector has its columns behind its first axis and at the end",
     ("functional.arrays", "np.eye(shape[-1])", "constant [+] 1"): "the matrices are square",

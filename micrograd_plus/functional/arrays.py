@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import effects, rules
-from ..tensor import Axis, Tensor, apply, concatenate, implements
+from ..tensor import Axis, Tensor, _raw, apply, concatenate, implements
 
 TensorLike = Tensor | np.ndarray | Sequence[Any] | float
 
@@ -23,12 +23,20 @@ def _tensor(x: TensorLike) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
+def _whole(name: str, what: str, value: Any) -> int:
+    """A whole number as Python's, which has no size that it could wrap at."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: {what} must be a whole number, got {value!r}.") from None
+
+
 def _axes(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """One axis or several, counted from the front; all where `axis` is None."""
     if axis is None:
         return tuple(range(len(shape)))
-    given = tuple(axis) if np.ndim(axis) else (axis,)
-    axes = tuple([operator.index(i) + (len(shape) if i < 0 else 0) for i in given])
+    given = [_whole(name, "axis", i) for i in (axis if np.ndim(axis) else (axis,))]
+    axes = tuple([i + len(shape) if i < 0 else i for i in given])
     if axes and not 0 <= min(axes) <= max(axes) < len(shape):
         raise IndexError(
             f"{name}: axis must be one of the input's {len(shape)}, got {axis} for shape {shape}. Count from 0, or from -1 backwards."
@@ -36,6 +44,11 @@ def _axes(name: str, shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     if len(set(axes)) < len(axes):
         raise ValueError(f"{name}: each axis may occur once, got {axis} for shape {shape}. Drop the repeated one.")
     return axes
+
+
+def _axis(name: str, shape: tuple[int, ...], axis: Any) -> int:
+    """One axis, counted from the front."""
+    return _axes(name, shape, _whole(name, "axis", axis))[0]
 
 
 def _floating(x: TensorLike) -> Tensor:
@@ -47,7 +60,7 @@ def _floating(x: TensorLike) -> Tensor:
 def _flat_or_along(name: str, x: TensorLike, axis: int | None) -> tuple[Tensor, int]:
     """The Tensor and its axis; flattened where `axis` is None."""
     x = _tensor(x)
-    return (x.flatten(), 0) if axis is None else (x, _axes(name, x.shape, axis)[0])
+    return (x.flatten(), 0) if axis is None else (x, _axis(name, x.shape, axis))
 
 
 def _along(axis: int, index: Any) -> tuple[Any, ...]:
@@ -57,7 +70,9 @@ def _along(axis: int, index: Any) -> tuple[Any, ...]:
 
 def _positions(name: str, indices: Any, low: int, high: int) -> np.ndarray:
     """Indices as an int array, in [low, high)."""
-    array = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+    array = np.asarray(_raw(indices))
+    if not array.size:
+        return array.astype(int)  # an empty list is one of floats
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: indices must be whole numbers of an int dtype, got {array.dtype}. Convert them with .astype(int).")
     effects.require(
@@ -69,7 +84,7 @@ def _positions(name: str, indices: Any, low: int, high: int) -> np.ndarray:
 
 def _counts(name: str, counts: Any) -> tuple[int, ...]:
     """One count or several, none negative."""
-    found = tuple([operator.index(count) for count in (counts if np.ndim(counts) else (counts,))])
+    found = tuple([_whole(name, "a count", count) for count in (counts if np.ndim(counts) else (counts,))])
     if min(found, default=0) < 0:
         raise ValueError(f"{name}: counts must not be negative, got {counts}. Pass 0 or more.")
     return found
@@ -79,7 +94,7 @@ def _counts(name: str, counts: Any) -> tuple[int, ...]:
 
 
 @implements(np.prod)
-def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+def prod(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
     """Product over `axis`, by default all. The gradient is the product of the other elements, also where some are 0."""
     x = _tensor(x)
     axes = _axes("prod", x.shape, axis)
@@ -119,16 +134,16 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
         keepdims: keep the reduced axes, of size one.
 
     Raises:
-        ValueError: `ord` over several axes (the norms of matrices as operators), 0, or of another name.
+        ValueError: `ord` over several axes (the norms of matrices as operators), 0, or of another name; no axis.
     """
     x = _floating(x)
     axes = _axes("norm", x.shape, axis)
-    if ord is None or (len(axes) == 2 and ord == "fro"):
+    if (ord is None and (axes or axis is None)) or (len(axes) == 2 and ord == "fro"):
         ord = 2
     elif len(axes) != 1 or isinstance(ord, str) or ord == 0:
         raise ValueError(
-            f"norm: ord must be a number but 0 along one axis, or None or 'fro' over two, got {ord!r} over axes {axes} of shape {x.shape}. "
-            "Pass axis= for the norms of vectors."
+            "norm: ord must be a number but 0 along one axis, 'fro' over two, or None over any, "
+            f"got {ord!r} over axes {axes} of shape {x.shape}. Pass axis= for the norms of vectors."
         )
     if ord == math.inf:
         return x.abs().max(axes, keepdims)
@@ -143,10 +158,8 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
 @implements(np.argsort)
 def argsort(x: TensorLike, axis: int | None = -1) -> np.ndarray:
     """The positions along `axis` in ascending order of their elements, ties in order of position; an int array without gradient."""
-    array = x.data if isinstance(x, Tensor) else np.asarray(x)
-    if axis is not None:
-        (axis,) = _axes("argsort", array.shape, axis)
-    return np.argsort(array, axis, stable=True)
+    array = np.asarray(_raw(x))
+    return np.argsort(array, None if axis is None else _axis("argsort", array.shape, axis), stable=True)
 
 
 @implements(np.sort)
@@ -171,7 +184,7 @@ def topk(x: TensorLike, k: int, axis: int = -1, largest: bool = True, sorted: bo
     """
     x, axis = _flat_or_along("topk", x, axis)
     n = x.shape[axis]
-    if not 0 <= operator.index(k) <= n:
+    if not 0 <= _whole("topk", "k", k) <= n:
         raise ValueError(f"topk: k must be in [0, {n}], the length of axis {axis} of shape {x.shape}, got {k}.")
     order = n - 1 - np.flip(argsort(np.flip(x.data, axis), axis), axis) if largest else argsort(x, axis)
     indices = order[_along(axis, slice(k))]
@@ -191,7 +204,7 @@ def gather(x: TensorLike, axis: int, index: TensorLike) -> Tensor:
         ValueError: an index out of range, or longer than x along another axis.
     """
     x = _tensor(x)
-    (axis,) = _axes("gather", x.shape, axis)
+    axis = _axis("gather", x.shape, axis)
     index = _positions("gather", index, 0, x.shape[axis])
     longer = [i for i, (wanted, size) in enumerate(zip(index.shape, x.shape, strict=False)) if i != axis and wanted > size]
     if index.ndim != x.ndim or longer:
@@ -228,22 +241,26 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 @implements(np.diagonal)
 def diagonal(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """The elements x[..., i, i + offset] of the matrices along two axes; the diagonal is the last axis of the result."""
-    x = _tensor(x)
-    moved = moveaxis(x, _axes("diagonal", x.shape, (axis1, axis2)), (-2, -1))
-    rows, columns = _diagonal_indices(moved.shape[-2], moved.shape[-1], offset)
-    return moved[..., rows, columns]
+    return _diagonal("diagonal", x, _whole("diagonal", "offset", offset), (axis1, axis2))
 
 
 @implements(np.diag)
 def diag(x: TensorLike, k: int = 0) -> Tensor:
     """The matrix with x (n,) on its k-th diagonal and 0 elsewhere; or the k-th diagonal of a matrix x."""
-    x = _tensor(x)
+    x, k = _tensor(x), _whole("diag", "k", k)
     if x.ndim == 2:
-        return diagonal(x, k)
+        return _diagonal("diag", x, k, (0, 1))
     if x.ndim != 1:
         raise ValueError(f"diag: the input must have one or two axes, got shape {x.shape}. Use diagonal() for stacks of matrices.")
     n = len(x) + abs(k)
     return apply(rules.scatter, x, index=_diagonal_indices(n, n, k), shape=(n, n))
+
+
+def _diagonal(name: str, x: TensorLike, offset: int, axes: tuple[int, int]) -> Tensor:
+    x = _tensor(x)
+    moved = moveaxis(x, _axes(name, x.shape, axes), (-2, -1))
+    rows, columns = _diagonal_indices(moved.shape[-2], moved.shape[-1], offset)
+    return moved[..., rows, columns]
 
 
 def _diagonal_indices(rows: int, columns: int, offset: int) -> tuple[np.ndarray, np.ndarray]:
@@ -254,21 +271,21 @@ def _diagonal_indices(rows: int, columns: int, offset: int) -> tuple[np.ndarray,
 @implements(np.trace)
 def trace(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
     """Sum over the diagonal of the matrices along two axes."""
-    return diagonal(x, offset, axis1, axis2).sum(-1)
+    return _diagonal("trace", x, _whole("trace", "offset", offset), (axis1, axis2)).sum(-1)
 
 
 @implements(np.tril)
 def tril(x: TensorLike, k: int = 0) -> Tensor:
     """The matrices of the last two axes, with 0 above the k-th diagonal."""
     x = _tensor(x)
-    return apply(rules.where, _triangle("tril", x, k), x, np.zeros((), x.dtype))
+    return apply(rules.where, _triangle("tril", x, _whole("tril", "k", k)), x, np.zeros((), x.dtype))
 
 
 @implements(np.triu)
 def triu(x: TensorLike, k: int = 0) -> Tensor:
     """The matrices of the last two axes, with 0 below the k-th diagonal."""
     x = _tensor(x)
-    return apply(rules.where, _triangle("triu", x, k - 1), np.zeros((), x.dtype), x)
+    return apply(rules.where, _triangle("triu", x, _whole("triu", "k", k) - 1), np.zeros((), x.dtype), x)
 
 
 def _triangle(name: str, x: Tensor, k: int) -> np.ndarray:
@@ -308,9 +325,13 @@ def roll(x: TensorLike, shift: int | tuple[int, ...], axis: int | tuple[int, ...
     x = _tensor(x)
     if axis is None:
         return roll(x.flatten(), shift, 0).reshape(x.shape)
-    for by, i in np.broadcast(shift, axis):
-        (i,) = _axes("roll", x.shape, i)
-        start = -by % max(x.shape[i], 1)
+    try:
+        moves = np.broadcast(shift, axis)
+    except ValueError:
+        raise ValueError(f"roll: shift must be one number, or one for each axis, got {shift} for axis {axis}.") from None
+    for by, i in moves:
+        i = _axis("roll", x.shape, i)
+        start = -_whole("roll", "shift", by) % max(x.shape[i], 1)
         x = concatenate([x[_along(i, slice(start, None))], x[_along(i, slice(start))]], i)
     return x
 
@@ -396,9 +417,9 @@ def split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor
         ValueError: the axis can't be divided into so many.
     """
     x = _tensor(x)
-    (axis,) = _axes("split", x.shape, axis)
+    axis = _axis("split", x.shape, axis)
     n, parts = x.shape[axis], indices_or_sections
-    if not np.ndim(parts) and (parts < 1 or n % parts):
+    if not np.ndim(parts) and (_whole("split", "the number of parts", parts) < 1 or n % parts):
         raise ValueError(
             f"split: the number of parts must divide the {n} along axis {axis} of shape {x.shape}, got {parts}. "
             "Use array_split for parts of unequal length."
@@ -410,15 +431,15 @@ def split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor
 def array_split(x: TensorLike, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     """As `split`, but where the number of parts does not divide the axis, the first parts are longer by one."""
     x = _tensor(x)
-    (axis,) = _axes("array_split", x.shape, axis)
+    axis = _axis("array_split", x.shape, axis)
     n = x.shape[axis]
     if not np.ndim(indices_or_sections):
-        parts = operator.index(indices_or_sections)
+        parts = _whole("array_split", "the number of parts", indices_or_sections)
         if parts < 1:
             raise ValueError(f"array_split: the number of parts must be at least 1, got {parts}.")
         cuts = [n // parts * i + min(i, n % parts) for i in range(1, parts)]
     else:
-        cuts = list(indices_or_sections)
+        cuts = [_whole("array_split", "where to cut", cut) for cut in indices_or_sections]
     return [x[_along(axis, slice(start, end))] for start, end in zip([0, *cuts], [*cuts, None], strict=True)]
 
 
@@ -451,7 +472,11 @@ def tensordot(a: TensorLike, b: TensorLike, axes: Any = 2) -> Tensor:
     if isinstance(axes, (int, np.integer)):
         (count,) = _counts("tensordot", axes)
         axes = range(-count, 0), range(count)
-    summed_a, summed_b = _axes("tensordot", shape_a, axes[0]), _axes("tensordot", shape_b, axes[1])
+    try:
+        axes_a, axes_b = axes
+    except (TypeError, ValueError):
+        raise TypeError(f"tensordot: axes must be a number of axes, or a pair, (axes of a, axes of b), got {axes!r}.") from None
+    summed_a, summed_b = _axes("tensordot", shape_a, axes_a), _axes("tensordot", shape_b, axes_b)
     if [shape_a[i] for i in summed_a] != [shape_b[i] for i in summed_b]:
         raise ValueError(
             f"tensordot: the axes that meet must be of equal lengths, got axes {summed_a} of shape {shape_a} "
@@ -500,6 +525,7 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
 
     Raises:
         np.linalg.LinAlgError: a matrix is singular.
+        TypeError: a or b is of float16, in which NumPy can't solve.
     """
     shape, given = np.shape(a), np.shape(b)
     _require_square("solve", shape)
@@ -514,6 +540,7 @@ def inv(a: TensorLike) -> Tensor:
 
     Raises:
         np.linalg.LinAlgError: a matrix is singular.
+        TypeError: a is of float16, in which NumPy can't invert.
     """
     shape = np.shape(a)
     _require_square("inv", shape)
@@ -527,6 +554,8 @@ def _require_square(name: str, shape: tuple[int, ...]) -> None:
 
 def _solved(name: str, a: TensorLike, b: TensorLike) -> Tensor:
     """x of a @ x = b, both of matrices."""
+    if np.float16 in [getattr(x, "dtype", None) for x in (a, b)]:
+        raise TypeError(f"{name}: matrices must be of float32 or float64, got float16. Convert them with .astype(np.float32).")
     try:
         return apply(rules.solve, a, b)
     except ValueError as error:

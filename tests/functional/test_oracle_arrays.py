@@ -61,7 +61,7 @@ for make, axis, keepdims in itertools.product((normal, sparse), ((0,), (1,), (-1
     add(
         "prod",
         [make(3, 4, 2)],
-        lambda x, axis=axis, keepdims=keepdims: F.prod(x, axis, keepdims),
+        lambda x, axis=axis, keepdims=keepdims: F.prod(x, axis, keepdims=keepdims),
         lambda x, axis=axis, keepdims=keepdims: prod_there(x, axis, keepdims),
     )
 for x in ([2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [0.0], [1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 7.0]):
