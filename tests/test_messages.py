@@ -332,7 +332,7 @@ MESSAGES = [
         "a state dict must fit this ExponentialLR: 2 groups, must be 1.",
     ),
     (
-        lambda: sgd().add_param_group([parameter(1)]),
+        lambda: sgd().add_param_group(["params"]),
         TypeError,
         'a parameter group must be a dict with "params" among its names, got list.',
     ),

@@ -434,6 +434,7 @@ SCHEDULES = {
     "LinearWarmup": (lambda o: optimizers.LinearWarmup(o, 5), lambda t: 0.8 * min((t + 1) / 5, 1)),
     "PolynomialLR": (lambda o: optimizers.PolynomialLR(o, 20, power=2.0), lambda t: 0.8 * (1 - min(t, 20) / 20) ** 2),
     "PolynomialLR, defaults": (lambda o: optimizers.PolynomialLR(o), lambda t: 0.8 * max(1 - t / 5, 0)),
+    "PolynomialLR, of one step": (lambda o: optimizers.PolynomialLR(o, 1), lambda t: 0.0 if t else 0.8),
     "LambdaLR": (lambda o: optimizers.LambdaLR(o, lambda t: 1 / (1 + t)), lambda t: 0.8 / (1 + t)),
     "CosineAnnealingLR, of one step": (lambda o: optimizers.CosineAnnealingLR(o, 1), lambda t: 0.0 if t else 0.8),
     "LinearWarmup, of one step": (lambda o: optimizers.LinearWarmup(o, 1), lambda t: 0.8),
