@@ -368,7 +368,7 @@ def mutated(module, old, new):
 
 
 def test_a_running_mean_written_directly_is_seen(monkeypatch):
-    planted = mutated(functional.normalisation, "effects.assign(running_mean, ", "running_mean.__setitem__(..., ")
+    planted = mutated(functional.normalisation, "effects.assign(running, ", "running.__setitem__(..., ")
     Door(monkeypatch)
     mean, var = np.zeros(2, np.float32), np.ones(2, np.float32)
     mean.flags.writeable = False
