@@ -24,6 +24,7 @@ caller; a `no_grad()` in f counts.
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ from .tensor import (
     Edge,
     Tensor,
     _creation,
+    _name,
     _raw,
     _record_parts,
     _result,
@@ -127,7 +129,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
     Raises:
         ValueError: f returns not one element; `argnums` are not positions of arguments, each once.
-        TypeError: as `vjp`.
+        TypeError: as `vjp`; `argnums` are no whole numbers.
 
     >>> value_and_grad(lambda x, y: (x * y).sum(), argnums=(0, 1))(Tensor([1.0, 2.0]), Tensor([3.0, 4.0]))
     (Tensor(11.), (Tensor([3., 4.]), Tensor([1., 2.])))
@@ -143,7 +145,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
                 "Reduce it with .sum() or .mean(), or use jacobian() or vjp(). With has_aux=True it may return a pair, (value, aux)."
             )
         gradient = pullback(np.ones(value.shape))
-        return (value, *aux) if has_aux else value, gradient[0] if isinstance(argnums, int) else gradient
+        return (value, *aux) if has_aux else value, gradient if isinstance(argnums, Sequence) else gradient[0]
 
     return value_and_gradient
 
@@ -230,10 +232,12 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
             for i in range(y.size):
                 basis = [((np.arange(x.size) == i) * (j == k)).reshape(x.shape) for j, x in enumerate(outputs)]
                 rows.append(_leaves(pullback(_rebuilt(value, basis))))
-            shapes = [y.shape + np.shape(x) for x in _leaves(primals)]
-            columns = [stack([row[j] for row in rows]).reshape(shape) if rows else zeros(shape) for j, shape in enumerate(shapes)]
+            columns = []
+            for j, x in enumerate(_leaves(primals)):
+                shape, dtype = y.shape + np.shape(x), x.dtype if isinstance(x, Tensor) else None
+                columns.append(stack([row[j] for row in rows]).reshape(shape) if rows else zeros(shape, dtype=dtype))
             block = _rebuilt(primals, columns)
-            blocks.append(block[0] if isinstance(argnums, int) else block)
+            blocks.append(block if isinstance(argnums, Sequence) else block[0])
         return _rebuilt(value, blocks)
 
     return jacobian_of_f
@@ -353,7 +357,8 @@ def custom_rule(rule: Rule) -> Function:
             and not write into arrays. A rule may return a tuple of values; its pullbacks then take a tuple.
 
     Raises:
-        TypeError: by the operation, where the rule does not return a value and a tuple of functions.
+        TypeError: by the operation, where the rule does not return a value and a tuple of functions, or the value is not of floats
+            though an input requires a gradient; in the backward walk, where a pullback returns no array.
         ValueError: where there are not as many pullbacks as arrays.
         RuntimeError: in the backward walk, where a pullback returns a wrong shape.
 
@@ -380,13 +385,28 @@ def custom_rule(rule: Rule) -> Function:
                 f"a rule must return one pullback for each of its {len(arrays)} inputs, got {len(pullbacks)}. "
                 "Give None for an input without a derivative; options are keywords."
             )
-        return value, pullbacks
+        return value, tuple([pullback and functools.partial(_pulled_array, pullback) for pullback in pullbacks])
 
     @functools.wraps(rule, updated=())
     def operation(*inputs: Any, **options: Any) -> Any:
-        return apply(checked, *inputs, **options)
+        result: Any = apply(checked, *inputs, **options)
+        for y in result if isinstance(result, tuple) else (result,):
+            if y.dtype.kind not in ("f" if y.requires_grad else "fiub"):
+                raise TypeError(
+                    f"{_name(rule)}: a rule must return floats where an input requires a gradient, else numbers, got dtype {y.dtype}. "
+                    "Compute what has no derivative outside of it."
+                )
+        return result
 
     return operation
+
+
+def _pulled_array(pullback: Callable[[Any], Any], g: Any) -> Any:
+    """pullback(g), which must have a shape to be compared with the input's."""
+    found = pullback(g)
+    if not hasattr(found, "shape"):
+        raise TypeError(f"a pullback must return an array of its input's shape, got {type(found).__name__}. Mend the rule.")
+    return found
 
 
 # -- variables, and the graph between them and the outputs ---------------------------------------------------------------
@@ -440,7 +460,10 @@ def _reached(outputs: Iterable[Any], since: int) -> Iterator[Edge]:
 
 def _restricted(f: Function, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Function, tuple[Tree, ...]]:
     """f as a function of the arguments at positions `argnums` alone, and those arguments."""
-    numbers = (argnums,) if isinstance(argnums, int) else argnums
+    try:
+        numbers = [operator.index(n) for n in (argnums if isinstance(argnums, Sequence) else (argnums,))]
+    except TypeError:
+        raise TypeError(f"argnums must be a whole number or a tuple of them, got {argnums!r}.") from None
     positions = [n + len(args) if n < 0 else n for n in numbers]
     if len(set(positions) & set(range(len(args)))) < len(positions):
         raise ValueError(f"argnums must be positions of the arguments given, each once, got {argnums} for {len(args)} arguments.")

@@ -78,7 +78,10 @@ def test_value_and_grad_gives_both():
 
 @pytest.mark.parametrize(
     ("argnums", "expected"),
-    [(0, Y**2), (1, 2 * X * Y), (-1, 2 * X * Y), ((0, 1), (Y**2, 2 * X * Y)), ([1, 0], (2 * X * Y, Y**2)), ((-2,), (Y**2,)), ((), ())],
+    [
+        *[(0, Y**2), (1, 2 * X * Y), (-1, 2 * X * Y), ((0, 1), (Y**2, 2 * X * Y)), ([1, 0], (2 * X * Y, Y**2)), ((-2,), (Y**2,))],
+        *[((), ()), (np.int64(1), 2 * X * Y), ((np.int8(0), True), (Y**2, 2 * X * Y))],
+    ],
 )
 def test_argnums_choose_the_arguments(argnums, expected):
     def f(x, y):
@@ -232,7 +235,11 @@ def test_the_jacobian_of_nothing(count, size):
     def f(x):
         return zeros(count, dtype=np.float64) * x.sum()
 
-    assert transforms.jacobian(f)(tensor(np.zeros(size))).shape == (count, size)
+    for dtype in (np.float32, np.float64):
+        found = transforms.jacobian(lambda x, dtype=dtype: f(x).astype(dtype))(Tensor(np.zeros(size), dtype=dtype))
+        assert found.shape == (count, size)
+        assert found.dtype == dtype
+    assert transforms.jacobian(f)(np.zeros(size)).dtype == np.float32
 
 
 def test_the_jacobian_of_trees():
@@ -1082,6 +1089,8 @@ def test_an_input_without_a_derivative_gets_none():
     x, index = tensor(X, requires_grad=True), np.array(1)
     picked(x, index).backward()
     np.testing.assert_array_equal(x.grad, [0, 1, 0])
+    scaled = transforms.custom_rule(lambda x, scale: (x * scale, (lambda g: g * scale, None)))
+    assert equal(transforms.grad(scaled, (0, 1))(2.0, 3.0), (3.0, 0.0))
 
 
 def test_a_rule_of_several_values():
@@ -1101,6 +1110,20 @@ def test_a_pullback_beyond_numpys_differentiable_functions_has_first_derivatives
     assert equal(transforms.grad(root)(tensor(8.0)), 1 / 12)
     with pytest.raises(TypeError, match=r"np\.cbrt has no derivative rule here"):
         transforms.grad(transforms.grad(root))(tensor(8.0))
+
+
+def test_a_rule_may_return_whole_numbers_where_nothing_requires_a_gradient():
+    @transforms.custom_rule
+    def rounded(x):
+        return (np.asarray(x).astype(int), x * 2.0), (lambda g: g[1] * 2.0,)
+
+    count, twice = rounded(tensor([1.7]))
+    assert (count.item(), count.dtype, twice.item()) == (1, np.int64, 3.4)
+
+
+def test_a_pullback_may_return_one_number_for_one_number():
+    slope = transforms.custom_rule(lambda x: (x * 2.0, (lambda g: np.float64(2.0),)))
+    assert equal(transforms.grad(slope)(tensor(1.0)), 2.0)
 
 
 def test_a_pullback_of_a_wrong_shape_raises_in_the_walk():
@@ -1128,6 +1151,10 @@ def rule_that_returns(result, *inputs):
     return transforms.custom_rule(lambda *arrays: result)(*inputs)
 
 
+def rule_pulled_back(pullback):
+    return transforms.grad(lambda x: transforms.custom_rule(lambda x: (x * 2.0, (pullback,)))(x).sum())(tensor(X))
+
+
 def nothing(x):
     return None
 
@@ -1143,6 +1170,9 @@ TANGENTS = "tangents must have the structure and shapes of the primals, {}, got 
 TUPLES = "primals and tangents must be tuples, with one entry for each argument, got {} and {}. Write (x,) for a single one."
 PULLBACKS = "<lambda>: a rule must return its value and a tuple of pullbacks, got {}. "
 PULLBACKS += "Write it as: return value, (pullback_x, pullback_y). (input shape ())"
+FLOATS = "<lambda>: a rule must return floats where an input requires a gradient, else numbers, got dtype {}. "
+FLOATS += "Compute what has no derivative outside of it."
+ARRAY = "a pullback must return an array of its input's shape, got {}. Mend the rule."
 COUNT = "<lambda>: a rule must return one pullback for each of its {} inputs, got {}. "
 COUNT += "Give None for an input without a derivative; options are keywords. ({})"
 MESSAGES = [
@@ -1175,6 +1205,10 @@ MESSAGES = [
     (lambda: transforms.grad(cubes, -2)(X), ValueError, ARGNUMS.format(-2, 1)),
     (lambda: transforms.jacobian(cubes, (0, -2))(X, Y), ValueError, ARGNUMS.format((0, -2), 2)),
     (lambda: transforms.grad(cubes)(), ValueError, ARGNUMS.format(0, 0)),
+    *[
+        (lambda n=n: transforms.grad(cubes, n)(X), TypeError, f"argnums must be a whole number or a tuple of them, got {n!r}.")
+        for n in (0.0, None, "0", (0, None))
+    ],
     (lambda: transforms.vjp(lambda x: x, X)[1](np.ones(2)), ValueError, COTANGENT.format("shape (3,)", "shape (2,)")),
     (lambda: transforms.vjp(lambda x: x, X)[1](1.0), ValueError, COTANGENT.format("shape (3,)", "shape ()")),
     (lambda: transforms.vjp(lambda x: [x], X)[1]((X,)), ValueError, COTANGENT.format("['shape (3,)']", "('shape (3,)',)")),
@@ -1203,6 +1237,12 @@ MESSAGES = [
     (lambda: rule_that_returns((1.0, cubes), 1.0), TypeError, PULLBACKS.format("('float', 'function')")),
     (lambda: rule_that_returns((1.0, (cubes,), cubes), 1.0), TypeError, PULLBACKS.format("('float', ('function',), 'function')")),
     (lambda: rule_that_returns((1.0, (2.0,)), 1.0), TypeError, PULLBACKS.format("('float', ('float',))")),
+    (lambda: rule_that_returns((np.arange(3), (cubes,)), W), TypeError, FLOATS.format("int64")),
+    (lambda: rule_that_returns(((X, X > 0), (cubes,)), W), TypeError, FLOATS.format("bool")),
+    (lambda: rule_that_returns((None, (cubes,)), X), TypeError, FLOATS.format("object")),
+    (lambda: rule_pulled_back(lambda g: None), TypeError, ARRAY.format("NoneType")),
+    (lambda: rule_pulled_back(lambda g: 2.0), TypeError, ARRAY.format("float")),
+    (lambda: rule_pulled_back(lambda g: (g,)), TypeError, ARRAY.format("tuple")),
     (lambda: rule_that_returns((1.0, (cubes,)), 1.0, X), ValueError, COUNT.format(2, 1, "input shapes () and (3,)")),
     (lambda: rule_that_returns((1.0, (cubes, None)), 1.0), ValueError, COUNT.format(1, 2, "input shape ()")),
 ]
