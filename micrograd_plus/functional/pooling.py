@@ -46,8 +46,15 @@ def _max_pool(x: Tensor, kernel_size: Size, stride: Size | None, padding: Size, 
     kernel, stride, padding, dilation = pooling_sizes(n, kernel_size, stride, padding, dilation)
     widths = _widths(x, kernel, stride, padding, dilation, ceil_mode)
     if widths != ((0, 0),) * n:
-        x = padded(x, widths, -math.inf)
+        x = padded(x, widths, _least(x.dtype))
     return apply(rules.window_max, apply(rules.windows, x, size=kernel, stride=stride, dilation=dilation), ndim=n)
+
+
+def _least(dtype: np.dtype) -> float:
+    """What no value of a dtype is less than."""
+    if dtype.kind == "f":
+        return -math.inf
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
 def avg_pool1d(

@@ -217,6 +217,22 @@ def test_defaults_of_the_functions():
     assert defaults(functional.avg_pool1d) == defaults(functional.avg_pool2d) == every | {"count_include_pad": True}
 
 
+@pytest.mark.parametrize(("dtype", "least"), [(np.uint8, 0), (np.int64, -(2**63)), (np.int8, -128), (bool, False)])
+def test_the_maximum_of_whole_numbers_keeps_its_dtype_and_sees_no_padding(dtype, least):
+    x = np.array([[[least, least, least, least], [least, 1, 0, 1]]], dtype)
+    y = functional.max_pool1d(Tensor(x), 2, padding=1)
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(y.data, [[[least, least, least], [least, 1, 1]]])
+    np.testing.assert_array_equal(functional.max_pool1d(Tensor(x), 2).data, [[[least, least], [1, 1]]])
+
+
+def test_the_mean_of_whole_numbers_does_not_overflow():
+    x = Tensor(np.full((1, 1, 4, 4), 200, np.uint8))
+    for y in (functional.avg_pool2d(x, 2), functional.adaptive_avg_pool2d(x, 2)):
+        assert y.dtype == np.float32
+        np.testing.assert_array_equal(y.data, np.full((1, 1, 2, 2), 200))
+
+
 # -- layers --------------------------------------------------------------------------------------------------------------
 
 MAX = {"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2, "ceil_mode": True}
