@@ -75,6 +75,7 @@ def rms_norm(x: Tensor, ndim: int, weight: Tensor | None = None, eps: float | No
 
     References: Zhang and Sennrich, 2019, arXiv:1910.07467, eq. 4.
     """
+    x = x if x.dtype.kind == "f" else x * 1.0  # squares of integers overflow
     eps = np.finfo(x.dtype).eps if eps is None else eps
     y = x * (apply(rules.square, x).mean(tuple(range(-ndim, 0)), keepdims=True) + eps) ** -0.5
     return y if weight is None else y * weight

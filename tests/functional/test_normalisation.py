@@ -224,6 +224,15 @@ def test_rms_norm_adds_the_machine_epsilon_of_the_dtype_by_default(dtype):
     close(y.data, np.full(3, np.sqrt(0.5)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_rms_norm_of_whole_numbers_is_that_of_floats(dtype):
+    x = np.array([[200, 100, 3]], dtype)
+    y = functional.rms_norm(Tensor(x), 1)
+    assert y.dtype == np.float32
+    close(y.data, x / np.sqrt((x.astype(float) ** 2).mean()), rtol=1e-6)
+    close(functional.rms_norm(Tensor(np.array([[1, 2, 2]], dtype)), 1, eps=6.0).data, [[1 / 3, 2 / 3, 2 / 3]], rtol=1e-6)
+
+
 def test_rms_norm_of_zeros_is_zero_with_a_finite_gradient():
     (x,) = tensors(np.zeros((2, 3)))
     y = functional.rms_norm(x, 1, eps=0.25)
