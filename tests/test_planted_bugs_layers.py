@@ -96,7 +96,6 @@ EQUIVALENT = {
     ("functional.attention", "np.where(has_key, bias, 0)", "constant .*"): "what is added to a whole row does not matter to a softmax",
     ("functional.positions", "column % 2", "constant negated"): "a remainder of -1 holds too",
     ("functional.positions", "x.shape[-1] % 2", "constant negated"): "a remainder of -1 holds too",
-    ("functional.positions", "np.cos(angles).astype(x.dtype)", "astype dropped"): "an array takes the dtype of the tensor that it meets",
     ("functional.positions", "x.reshape(*x.shape[:-1], dim // 2, 2)", "constant negated"): "NumPy reads any negative size as the unknown one",
     ("layers.attention", "len(shapes[0]) == 3", "constant .*"): "all three have as many axes",
     ("layers.attention", "raise ValueError(f\"attn_mask must have", "constant negated"): "of two, the second is the last",

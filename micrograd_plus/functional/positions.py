@@ -41,6 +41,6 @@ def rotary(x: Array, base: float = 10000.0, offset: int = 0) -> Tensor:
         raise ValueError(f"rotary positions need x of shape (..., L, D) with D even, got {x.shape}. They rotate pairs of features.")
     length, dim = x.shape[-2:]
     angles = np.arange(offset, offset + length)[:, None] * base ** (-np.arange(0, dim, 2) / dim)
-    cos, sin = np.cos(angles).astype(x.dtype), np.sin(angles).astype(x.dtype)
+    cos, sin = np.cos(angles), np.sin(angles)
     even, odd = unstack(x.reshape(*x.shape[:-1], dim // 2, 2), axis=-1)
     return stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1).reshape(x.shape)

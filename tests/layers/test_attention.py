@@ -645,6 +645,14 @@ def test_rotary_positions_rotate_pairs_of_neighbours():
     assert functional.rotary(x).dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float64])
+def test_rotary_positions_rotate_whole_numbers_too(dtype):
+    x = np.array([[1, 2], [3, 4]], dtype)
+    found = functional.rotary(Tensor(x))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.data, functional.rotary(Tensor(x.tolist())).data)
+
+
 def test_rotary_positions_keep_the_norm_of_each_pair():
     x = normal(2, 7, 6)
     found = functional.rotary(tensor(x), offset=100).data
