@@ -49,6 +49,11 @@ def fans(shape: Shape) -> tuple[int, int]:
     Two axes are a linear map's (fan_in, fan_out). More are a convolution's (out, in / groups, *kernel): fan_in is
     in / groups times the size of the kernel, fan_out is out times it, as in PyTorch.
     """
+    if not isinstance(shape, (tuple, list)):
+        raise TypeError(
+            f"an initialiser takes a shape, a tuple of ints, got {type(shape).__name__}. "
+            "It changes nothing, but returns values: weight.data[...] = xavier_normal(weight.shape)."
+        )
     if len(shape) < 2:
         raise ValueError(f"fans need a shape of two axes, or of a convolution's three or more, got {shape}. Use zeros, ones or uniform.")
     first, second, *kernel = shape

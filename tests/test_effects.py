@@ -73,6 +73,11 @@ def test_draw_calls_the_distribution_of_the_generator():
     np.testing.assert_array_equal(first, np.random.default_rng(1).normal(2.0, 3.0, (2, 2)))
 
 
+def test_draw_refuses_what_is_no_generator():
+    with pytest.raises(TypeError, match=r"a generator must be a NumPy Generator, got 42\. Make one by np\.random\.default_rng\(seed\)\."):
+        effects.draw(42, "random", 3)
+
+
 def test_draw_without_a_generator_follows_the_seed():
     effects.set_seed(4)
     first = effects.draw(None, "random", 3)

@@ -59,6 +59,8 @@ def dropout2d(x: Tensor, p: float, training: bool = True, generator: np.random.G
 
 def _dropout_mask(shape: tuple[int, ...], p: float, dtype: np.dtype, generator: np.random.Generator | None) -> np.ndarray:
     """Zeros with probability p, else 1 / (1 - p), independently."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"the probability p of dropout must be in [0, 1], got {p}.")
     keep = effects.draw(generator, "random", shape, np.float32) >= p
     return np.astype(keep, dtype) * (1 / (1 - p) if p < 1 else 0.0)
 
