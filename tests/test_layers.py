@@ -100,6 +100,21 @@ def test_reassigning_an_attribute_replaces_the_parameter():
     assert names(module) == []
 
 
+@pytest.mark.parametrize("value", [np.ones((2, 3)), Tensor(np.ones((2, 3))), [[1.0] * 3] * 2, 1.0])
+def test_a_parameter_gives_way_to_no_constant(value):
+    module = layers.Linear(2, 3)
+    weight = module.weight
+    with pytest.raises(TypeError, match="weight of Linear is a Parameter, so it can only become another or None"):
+        module.weight = value
+    assert module.weight is weight
+    with pytest.raises(TypeError, match="got Tensor, which would not be trained"):
+        module.weight = weight * 2
+    module.weight.requires_grad = False
+    module.bias = weight  # frozen, it is a parameter all the same
+    module.weight = layers.ReLU()
+    assert names(module) == ["bias"]
+
+
 def test_a_tied_weight_counts_once_under_its_first_name_and_gets_the_sum_of_its_gradients():
     class Tied(layers.Module):
         def __init__(self):
@@ -638,7 +653,7 @@ def test_embedding_of_no_indices(rows, padding_idx):
 
 @pytest.mark.parametrize(
     ("start_dim", "shape"),
-    [(None, (2, 60)), (0, (120,)), (1, (2, 60)), (2, (2, 3, 20)), (3, (2, 3, 4, 5)), (-1, (2, 3, 4, 5)), (-2, (2, 3, 20))],
+    [(None, (2, 60)), (0, (120,)), (1, (2, 60)), (2, (2, 3, 20)), (3, (2, 3, 4, 5)), (-1, (2, 3, 4, 5)), (-2, (2, 3, 20)), (-4, (120,))],
 )
 def test_flatten_joins_the_axes_from_start_dim_on(start_dim, shape):
     x = Tensor(RNG.normal(size=(2, 3, 4, 5)), requires_grad=True)
@@ -649,6 +664,19 @@ def test_flatten_joins_the_axes_from_start_dim_on(start_dim, shape):
     y.backward(g)
     np.testing.assert_array_equal(y.data.ravel(), x.data.ravel())
     np.testing.assert_allclose(x.grad, g.reshape(x.shape), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("start_dim", "shape"), [(1, (3,)), (2, (3, 4)), (-2, (3,)), (0, ())])
+def test_flatten_refuses_an_input_without_the_axis(start_dim, shape):
+    with pytest.raises(ValueError, match=rf"Flatten\(start_dim={start_dim}\) needs input that has this axis"):
+        layers.Flatten(start_dim)(np.ones(shape))
+    assert layers.Flatten(start_dim)(np.ones((3, 4, 5))).size == 60
+
+
+def test_a_tuple_of_numbers_is_an_array_and_one_of_tensors_is_not():
+    np.testing.assert_array_equal(layers.ReLU()((1.0, -1.0)).data, [1, 0])
+    with pytest.raises(TypeError, match="a layer takes one Tensor, got a tuple of float and Tensor"):
+        layers.ReLU()((1.0, Tensor(1.0)))
 
 
 def test_flatten_takes_an_empty_batch():

@@ -134,6 +134,17 @@ MESSAGES = [
         ValueError,
         "fans need a shape of two axes, or of a convolution's three or more, got (3,). Use zeros, ones or uniform.",
     ),
+    (
+        lambda: init.kaiming_normal(parameter(2, 3)),
+        TypeError,
+        "an initialiser takes a shape, a tuple of ints, got Tensor. "
+        "It changes nothing, but returns values: weight.data[...] = xavier_normal(weight.shape).",
+    ),
+    (
+        lambda: init.normal((2, 3), 1.0, 42),
+        TypeError,
+        "a generator must be a NumPy Generator, got 42. Make one by np.random.default_rng(seed).",
+    ),
     (lambda: init.kaiming_normal((2, 3), mode="fan_avg"), ValueError, "mode must be 'fan_in' or 'fan_out', got 'fan_avg'."),
     (lambda: init.orthogonal((3,)), ValueError, "orthogonal needs a shape of two axes or more, got (3,). Use normal."),
     (lambda: init.trunc_normal((3,), std=0.0), ValueError, "std of trunc_normal must be positive, got 0.0."),
@@ -155,8 +166,42 @@ MESSAGES = [
         ValueError,
         "a state dict must have this module's names and shapes: unexpected 'a'. Build the same model first.",
     ),
-    (lambda: layers.Linear(0, 2), ValueError, "in_features of Linear must be at least 1, got 0."),
-    (lambda: layers.Linear(2, -1), ValueError, "out_features of Linear must be at least 1, got -1."),
+    (lambda: layers.Linear(0, 2), ValueError, "in_features of Linear must be an int of at least 1, got 0."),
+    (lambda: layers.Linear(2, -1), ValueError, "out_features of Linear must be an int of at least 1, got -1."),
+    (lambda: layers.Linear(784 / 2, 2), ValueError, "in_features of Linear must be an int of at least 1, got 392.0."),
+    (
+        lambda: layers.Linear(3, 2, initializer=lambda shape, generator: np.ones((2, 3))),
+        ValueError,
+        "initializer of Linear must make an array of shape (3, 2), got (2, 3).",
+    ),
+    (
+        lambda: setattr(layers.Linear(3, 2), "weight", np.ones((3, 2))),
+        TypeError,
+        "weight of Linear is a Parameter, so it can only become another or None, got ndarray, which would not be trained. "
+        "Write values by .weight.data[...] = values, or pass a Parameter.",
+    ),
+    (
+        lambda: layers.Linear(3, 2).load_state_dict("model.npz"),
+        TypeError,
+        "a state dict must map names to arrays, got str. "
+        "A file is read by load_model(model, path), and another module's state is its state_dict().",
+    ),
+    (
+        lambda: layers.Linear(4, 2)(layers.GRU(3, 4)(np.ones((5, 2, 3)))),
+        TypeError,
+        "a layer takes one Tensor, got a tuple of Tensor and Tensor. "
+        "Of the results of a recurrent layer or of attention, pass on the first.",
+    ),
+    (
+        lambda: layers.Flatten()(np.ones(3)),
+        ValueError,
+        "Flatten(start_dim=1) needs input that has this axis, got shape (3,). An example alone is a batch as x[None].",
+    ),
+    (
+        lambda: layers.Flatten(-3)(np.ones((2, 3))),
+        ValueError,
+        "Flatten(start_dim=-3) needs input that has this axis, got shape (2, 3). An example alone is a batch as x[None].",
+    ),
     (
         lambda: layers.Linear(3, 2)(np.ones((4, 5))),
         ValueError,
@@ -167,8 +212,11 @@ MESSAGES = [
         ValueError,
         "Linear(3, 2) needs input of shape (..., 3), got (). Check the layer before it, or flatten the input.",
     ),
-    (lambda: layers.Embedding(0, 2), ValueError, "num_embeddings of Embedding must be at least 1, got 0."),
-    (lambda: layers.Embedding(2, 0), ValueError, "embedding_dim of Embedding must be at least 1, got 0."),
+    (lambda: layers.Embedding(0, 2), ValueError, "num_embeddings of Embedding must be an int of at least 1, got 0."),
+    (lambda: layers.Embedding(2, 0), ValueError, "embedding_dim of Embedding must be an int of at least 1, got 0."),
+    (lambda: functional.dropout(parameter(4), 1.5), ValueError, "the probability p of dropout must be in [0, 1], got 1.5."),
+    (lambda: functional.dropout(parameter(4), -0.1), ValueError, "the probability p of dropout must be in [0, 1], got -0.1."),
+    (lambda: functional.dropout2d(parameter(1, 1, 1, 1), 2), ValueError, "the probability p of dropout must be in [0, 1], got 2."),
     (lambda: layers.Dropout(1.5), ValueError, "the probability p of Dropout must be in [0, 1], got 1.5."),
     (lambda: layers.Dropout(-0.1), ValueError, "the probability p of Dropout must be in [0, 1], got -0.1."),
     (

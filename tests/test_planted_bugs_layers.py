@@ -124,6 +124,7 @@ EQUIVALENT = {
     ("functional.arrays", "np.expand_dims(b, 1)", "constant negated"): "a vector has its columns behind its first axis and at the end",
     ("functional.arrays", "np.eye(shape[-1])", "constant [+] 1"): "the matrices are square",
     ("functional.convolution", "bias.reshape(-1, ", "constant [+] 1"): "NumPy reads any negative size as the unknown one",
+    ("functional.convolution", "x.reshape(1, *x.shape)", "constant negated"): "NumPy reads any negative size as the unknown one",
     ("functional.feedforward", "if not 0 <= p <= 1", "Lt for LtE"): "no mask is made for p = 0",
     ("functional.group_normalisation", "x * 1.0", "Div for Mult"): "by one",
     ("functional.pooling", "if widths != ((0, 0),) * n", "(?!condition).*"): "padding by nothing only copies",

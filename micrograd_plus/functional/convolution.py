@@ -77,7 +77,7 @@ def _convolution(
     if x.ndim not in (n + 1, n + 2) or x.shape[-n - 1] != channels:
         raise ValueError(
             f"a convolution with weight of shape {weight.shape} and groups={groups} needs input {of_channels(channels, n)}, got {x.shape}. "
-            "Check the layer before it."
+            + _advice(x.shape, channels, n)
         )
     widths = padding_widths(padding, kernel, stride, dilation)
     spans = tuple([d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)])
@@ -86,10 +86,19 @@ def _convolution(
         raise ValueError(
             f"a kernel must fit into the padded input, got one that spans {spans} for {room}. Add padding or use a smaller kernel."
         )
-    batch = padded(x if x.ndim == n + 2 else x.unsqueeze(0), widths)
+    batch = padded(x if x.ndim == n + 2 else x.reshape(1, *x.shape), widths)
     y = apply(rules.convolution, batch, weight, stride=stride, dilation=dilation, groups=groups)
     y = y if bias is None else y + bias.reshape(-1, *(1,) * n)
     return y if x.ndim == n + 2 else y.squeeze(0)
+
+
+def _advice(shape: Sizes, channels: int, n: int) -> str:
+    """How an input of this shape may become one with so many channels."""
+    if len(shape) == n + 2 and shape[-1] == channels:
+        return f"The channels go before {axes(n)}: np.moveaxis(x, -1, 1)."
+    if len(shape) in (n, n + 1) and channels == 1:
+        return f"Add the axis of the one channel: x[..., None{', :' * n}]."
+    return "Check the layer before it."
 
 
 def padded(x: Tensor, widths: Widths, value: float = 0.0) -> Tensor:

@@ -35,6 +35,10 @@ class _Container(Module):
             raise TypeError(f"a {type(self).__name__} holds Modules, got {module!r}. Pass an instance of one, such as ReLU().")
         return module
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """A container computes nothing."""
+        raise TypeError(f"a {type(self).__name__} only holds Modules, so it can't be called. Call each of them, or use Sequential.")
+
     def __len__(self) -> int:
         return len(self._held)
 

@@ -10,7 +10,7 @@ from .. import init
 from ..functional.convolution import Size, padding_widths, sizes
 from ..rules import Array
 from ..tensor import Tensor
-from .module import Module, Parameter, as_tensor
+from .module import Module, Parameter, as_tensor, check_sizes
 
 
 class Convolution(Module):
@@ -47,15 +47,16 @@ class Convolution(Module):
         generator: np.random.Generator | None = None,
     ) -> None:
         (self.groups,) = sizes(groups, 1, "groups")
+        check_sizes(self, in_channels=in_channels, out_channels=out_channels)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels < 1 or channels % groups:
-                raise ValueError(f"{name} of {type(self).__name__} must be a positive multiple of groups={groups}, got {channels}.")
+            if channels % self.groups:
+                raise ValueError(f"{name} of {type(self).__name__} must be a multiple of groups={self.groups}, got {channels}.")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = sizes(kernel_size, self.axes, "kernel_size")
         self.stride, self.dilation = sizes(stride, self.axes, "stride"), sizes(dilation, self.axes, "dilation")
         padding_widths(padding, self.kernel_size, self.stride, self.dilation)
         self.padding = padding if isinstance(padding, str) else sizes(padding, self.axes, "padding", 0)
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        shape = (out_channels, in_channels // self.groups, *self.kernel_size)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
         self.weight = Parameter(init.uniform(shape, bound, generator))
         self.bias = Parameter(init.uniform((out_channels,), bound, generator)) if bias else None

@@ -9,7 +9,7 @@ from .. import effects, init
 from .. import functional as F
 from ..rules import Array
 from ..tensor import Tensor
-from .module import Module, Parameter, as_tensor
+from .module import Module, Parameter, as_tensor, check_sizes
 
 
 class Linear(Module):
@@ -35,11 +35,11 @@ class Linear(Module):
         initializer: Callable[..., np.ndarray] = init.xavier_normal,
         generator: np.random.Generator | None = None,
     ) -> None:
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if size < 1:
-                raise ValueError(f"{name} of Linear must be at least 1, got {size}.")
+        check_sizes(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(initializer((in_features, out_features), generator))
+        if self.weight.shape != (in_features, out_features):
+            raise ValueError(f"initializer of Linear must make an array of shape {(in_features, out_features)}, got {self.weight.shape}.")
         self.bias = Parameter(np.zeros(out_features)) if bias else None
 
     def forward(self, x: Array) -> Tensor:
@@ -79,9 +79,7 @@ class Embedding(Module):
         *,
         generator: np.random.Generator | None = None,
     ) -> None:
-        for name, size in (("num_embeddings", num_embeddings), ("embedding_dim", embedding_dim)):
-            if size < 1:
-                raise ValueError(f"{name} of Embedding must be at least 1, got {size}.")
+        check_sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else F.padding_row(padding_idx, num_embeddings)
         self.weight = Parameter(init.normal((num_embeddings, embedding_dim), 1.0, generator))
@@ -98,7 +96,7 @@ class Embedding(Module):
 
 
 class Flatten(Module):
-    """The axes from `start_dim` on made one: (N, C, H, W) to (N, C H W) by default."""
+    """The axes from `start_dim` on made one: (N, C, H, W) to (N, C H W) by default; from the end where it is negative."""
 
     def __init__(self, start_dim: int = 1) -> None:
         self.start_dim = start_dim
@@ -106,6 +104,8 @@ class Flatten(Module):
     def forward(self, x: Array) -> Tensor:
         tensor = as_tensor(x)
         shape = tensor.shape
+        if not -len(shape) <= self.start_dim < len(shape):
+            raise ValueError(f"{self!r} needs input that has this axis, got shape {shape}. An example alone is a batch as x[None].")
         return tensor.reshape(*shape[: self.start_dim], math.prod(shape[self.start_dim :]))
 
     def extra_repr(self) -> str:

@@ -1,7 +1,7 @@
 """Module and Parameter: functions with parameters, which are found in attributes by themselves."""
 
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -72,7 +72,13 @@ class Module:
         return Handle(self._forward_hooks.after, hook)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, _raw(value) if name in vars(self).get("_buffers", ()) else _adopted(value))
+        value = _raw(value) if name in vars(self).get("_buffers", ()) else _adopted(value)
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, Module, type(None))):
+            raise TypeError(
+                f"{name} of {type(self).__name__} is a Parameter, so it can only become another or None, got {type(value).__name__}, "
+                f"which would not be trained. Write values by .{name}.data[...] = values, or pass a Parameter."
+            )
+        object.__setattr__(self, name, value)
 
     def register_buffer(self, name: str, array: Any) -> None:
         """Keep an array that belongs to the state but is not trained: running statistics, a table of positions."""
@@ -133,12 +139,18 @@ class Module:
             if not isinstance(x, Module):
                 yield name, x.data if isinstance(x, Parameter) else x
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Write arrays into parameters and buffers of the same names and shapes; nothing is written if any differs.
 
         Raises:
             ValueError: names are missing or unexpected, or shapes differ; all of them are listed.
+            TypeError: `state` is no dict.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"a state dict must map names to arrays, got {type(state).__name__}. "
+                "A file is read by load_model(model, path), and another module's state is its state_dict()."
+            )
         own, given = dict(self._state()), {name: _raw(value) for name, value in state.items()}
         problems = [f"missing {name!r}" for name in own if name not in given]
         problems += [f"unexpected {name!r}" for name in given if name not in own]
@@ -199,8 +211,26 @@ def _holds_modules(value: Any) -> bool:
 
 
 def as_tensor(x: Array) -> Tensor:
-    """What a layer was given, as a Tensor; an array is shared, not copied."""
-    return x if isinstance(x, Tensor) else from_numpy(x)
+    """What a layer was given, as a Tensor; an array is shared, not copied.
+
+    Raises:
+        TypeError: a tuple that holds Tensors, which is what a layer returns that has several results.
+    """
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, tuple) and [part for part in x if isinstance(part, Tensor)]:
+        raise TypeError(
+            f"a layer takes one Tensor, got a tuple of {' and '.join(type(part).__name__ for part in x)}. "
+            "Of the results of a recurrent layer or of attention, pass on the first."
+        )
+    return from_numpy(x)
+
+
+def check_sizes(layer: Any, **sizes: Any) -> None:
+    """Raise unless each size is an int of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, (int, np.integer)) or size < 1:
+            raise ValueError(f"{name} of {type(layer).__name__} must be an int of at least 1, got {size!r}.")
 
 
 def _raw(x: Any) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Layers that standardise activations: over the batch, or over the features of each example."""
 
-import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +9,7 @@ from .. import effects
 from .. import functional as F
 from ..rules import Array
 from ..tensor import Tensor, ones, zeros
-from .module import Module, Parameter, as_tensor
+from .module import Module, Parameter, as_tensor, check_sizes
 
 
 class ChannelNorm(Module):
@@ -124,20 +123,18 @@ class LayerNorm(Module):
 
 
 def check_settings(layer: Module, eps: float | None = None, **sizes: int) -> None:
-    """Raise unless eps is not negative, and each size is at least 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} of {type(layer).__name__} must be at least 1, got {size}.")
+    """Raise unless eps is not negative, and each size is an int of at least 1."""
+    check_sizes(layer, **sizes)
     if eps is not None and not eps >= 0:
         raise ValueError(f"eps of {type(layer).__name__} must not be negative, got {eps}.")
 
 
 def axis_sizes(layer: Module, normalized_shape: int | Iterable[int]) -> tuple[int, ...]:
     """A normalized shape as a tuple, which has at least one axis."""
-    sizes = tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
-    if not sizes or min(sizes) < 1:
-        raise ValueError(f"normalized_shape of {type(layer).__name__} must be one or more positive sizes, got {normalized_shape}.")
-    return tuple(map(operator.index, sizes))
+    sizes: tuple[Any, ...] = tuple(normalized_shape) if isinstance(normalized_shape, Iterable) else (normalized_shape,)
+    if not sizes or [size for size in sizes if not isinstance(size, (int, np.integer)) or size < 1]:
+        raise ValueError(f"normalized_shape of {type(layer).__name__} must be one or more positive ints, got {normalized_shape!r}.")
+    return tuple(map(int, sizes))
 
 
 def with_last_axes(layer: Any, x: Array) -> Tensor:

@@ -14,7 +14,7 @@ from .. import init
 from ..functional.recurrent import State
 from ..rules import Array
 from ..tensor import concatenate, stack, unstack, zeros
-from .module import Module, Parameter, as_tensor
+from .module import Module, Parameter, as_tensor, check_sizes
 
 # What `repr` leaves out.
 DEFAULTS = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
@@ -30,13 +30,8 @@ class RecurrentModule(Module):
     kind: str
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool) -> None:
-        self._require_positive(input_size=input_size, hidden_size=hidden_size)
+        check_sizes(self, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
-
-    def _require_positive(self, **sizes: int) -> None:
-        for name, size in sizes.items():
-            if size < 1:
-                raise ValueError(f"{name} of {type(self).__name__} must be at least 1, got {size}.")
 
     def _require_known(self, nonlinearity: str) -> str:
         if nonlinearity not in ("tanh", "relu"):
@@ -60,10 +55,13 @@ class RecurrentModule(Module):
             dtype = next(parameter.dtype for parameter in self.parameters())
             return tuple(zeros(shape, dtype=dtype) for _ in names)
         given = hx if isinstance(hx, tuple) else (hx,)
-        if len(given) != len(names):
+        if len(given) != len(names) or [state for state in given if isinstance(state, tuple)]:
             wanted = "a tuple (h_0, c_0)" if len(names) > 1 else "h_0 alone"
-            got = f"a tuple of {len(hx)}" if isinstance(hx, tuple) else type(hx).__name__
-            raise TypeError(f"hx of {type(self).__name__} must be {wanted}, got {got}.")
+            got = " and ".join(type(state).__name__ for state in given)
+            raise TypeError(
+                f"hx of {type(self).__name__} must be {wanted}, got {f'a tuple of {got}' if isinstance(hx, tuple) else got}. "
+                "Of (output, state), what a layer returns, pass the state."
+            )
         states = tuple(as_tensor(state) for state in given)
         for name, state in zip(names, states, strict=True):
             if state.shape != shape:
@@ -191,7 +189,7 @@ class RecurrentLayer(RecurrentModule):
         generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias)
-        self._require_positive(num_layers=num_layers)
+        check_sizes(self, num_layers=num_layers)
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout of {type(self).__name__} must be in [0, 1], got {dropout}.")
         if dropout and num_layers == 1:
@@ -284,6 +282,6 @@ class LSTM(RecurrentLayer):
 
 
 class GRU(RecurrentLayer):
-    """RecurrentModule recurrent units, `GRUCell` over a sequence; see `RecurrentLayer`."""
+    """Gated recurrent units, `GRUCell` over a sequence; see `RecurrentLayer`."""
 
     kind = "gru"

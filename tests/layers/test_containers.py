@@ -247,6 +247,7 @@ def put(value):
     modules[0] = value
 
 
+CALL = "a {} only holds Modules, so it can't be called. Call each of them, or use Sequential."
 MESSAGES = [
     (lambda: layers.ModuleList([3]), TypeError, HOLDS.format("ModuleList", 3)),
     (lambda: put(None), TypeError, HOLDS.format("ModuleList", None)),
@@ -255,6 +256,8 @@ MESSAGES = [
     (lambda: key("a.b"), ValueError, "a key of a ModuleDict must be a name without a dot, got 'a.b'."),
     (lambda: key(""), ValueError, "a key of a ModuleDict must be a name without a dot, got ''."),
     (lambda: key(1), ValueError, "a key of a ModuleDict must be a name without a dot, got 1."),
+    (lambda: layers.ModuleList([layers.ReLU()])(1.0), TypeError, CALL.format("ModuleList")),
+    (lambda: layers.ModuleDict()(x=1.0), TypeError, CALL.format("ModuleDict")),
     (lambda: layers.Residual(), ValueError, "Residual needs at least one layer, got none."),
     (lambda: layers.Residual(layers.ReLU(), 3), TypeError, LAYER.format(3)),
     (lambda: layers.Residual(layers.ReLU), TypeError, LAYER.format(layers.ReLU)),

@@ -148,6 +148,19 @@ def test_defaults_of_the_functions():
         assert found == {"bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
+def test_the_advice_for_images_without_channels_or_with_channels_last_holds():
+    gray, colour = np.ones((6, 5, 4)), Tensor(np.ones((6, 5, 4, 3)))
+    assert layers.Conv2d(1, 2, 3)(gray[..., None, :, :]).shape == (6, 2, 3, 2)
+    assert layers.Conv2d(1, 2, 3)(Tensor(gray[0])[..., None, :, :]).shape == (2, 3, 2)
+    assert layers.Conv1d(1, 2, 3)(gray[0][..., None, :]).shape == (5, 2, 2)
+    assert layers.Conv2d(3, 2, 3)(np.moveaxis(colour, -1, 1)).shape == (6, 2, 3, 2)
+
+
+def test_a_function_takes_an_array_without_a_batch():
+    x, weight = RNG.normal(size=(2, 5, 4)).astype(np.float32), Tensor(RNG.normal(size=(3, 2, 2, 2)))
+    np.testing.assert_array_equal(functional.conv2d(x, weight).data, functional.conv2d(Tensor(x), weight).data)
+
+
 # -- layers --------------------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +258,10 @@ def conv2d(x=(1, 2, 5, 5), weight=(4, 2, 3, 3), bias=None, **settings):
 
 WEIGHT = "the weight of a convolution over {} must be of shape (O, C / groups, kernel) with groups dividing O, got {} and groups={}."
 INPUT = "a convolution with weight of shape {} and groups={} needs input {}, got {}. Check the layer before it."
+CHANNELS_LAST = INPUT.replace("Check the layer before it.", "The channels go before {}: np.moveaxis(x, -1, 1).")
+NO_CHANNELS = INPUT.replace("groups={}", "groups=1").replace(
+    "Check the layer before it.", "Add the axis of the one channel: x[..., None, {}]."
+)
 FIT = "a kernel must fit into the padded input, got one that spans {} for {}. Add padding or use a smaller kernel."
 PAIR = "{} must be 2 ints or an int of at least {}, got {}."
 PADDING = "padding other than 'same' and 'valid'"
@@ -259,6 +276,7 @@ MESSAGES = [
         "the bias of a convolution must have an element per output channel, shape (4,), got (1,).",
     ),
     (lambda: conv2d(x=(1, 3, 5, 5)), ValueError, INPUT.format((4, 2, 3, 3), 1, "(N, 2, H, W) or (2, H, W)", (1, 3, 5, 5))),
+    (lambda: conv2d(x=(5, 2)), ValueError, INPUT.format((4, 2, 3, 3), 1, "(N, 2, H, W) or (2, H, W)", (5, 2))),
     (lambda: conv2d(x=(2, 5)), ValueError, INPUT.format((4, 2, 3, 3), 1, "(N, 2, H, W) or (2, H, W)", (2, 5))),
     (lambda: conv2d(x=(1, 1, 2, 5, 5)), ValueError, INPUT.format((4, 2, 3, 3), 1, "(N, 2, H, W) or (2, H, W)", (1, 1, 2, 5, 5))),
     (lambda: conv2d(groups=2), ValueError, INPUT.format((4, 2, 3, 3), 2, "(N, 4, H, W) or (4, H, W)", (1, 2, 5, 5))),
@@ -290,9 +308,33 @@ MESSAGES = [
     (lambda: layers.Conv2d(2, 4, 3, dilation=0), ValueError, PAIR.format("dilation", 1, 0)),
     (lambda: layers.Conv1d(2, 4, (3, 3)), ValueError, "kernel_size must be an int of at least 1, got (3, 3)."),
     (lambda: layers.Conv2d(2, 4, 3, groups=-1), ValueError, "groups must be an int of at least 1, got -1."),
-    (lambda: layers.Conv2d(3, 4, 3, groups=2), ValueError, "in_channels of Conv2d must be a positive multiple of groups=2, got 3."),
-    (lambda: layers.Conv1d(4, 3, 3, groups=2), ValueError, "out_channels of Conv1d must be a positive multiple of groups=2, got 3."),
-    (lambda: layers.Conv2d(0, 4, 3), ValueError, "in_channels of Conv2d must be a positive multiple of groups=1, got 0."),
+    (lambda: layers.Conv2d(3, 4, 3, groups=2), ValueError, "in_channels of Conv2d must be a multiple of groups=2, got 3."),
+    (lambda: layers.Conv1d(4, 3, 3, groups=2), ValueError, "out_channels of Conv1d must be a multiple of groups=2, got 3."),
+    (lambda: layers.Conv2d(0, 4, 3), ValueError, "in_channels of Conv2d must be an int of at least 1, got 0."),
+    (lambda: layers.Conv1d(4, 4.0, 3), ValueError, "out_channels of Conv1d must be an int of at least 1, got 4.0."),
+    (lambda: layers.Conv2d(4, 3, 3, groups=(2,)), ValueError, "out_channels of Conv2d must be a multiple of groups=2, got 3."),
+    (lambda: conv2d(x=(2, 5, 4, 2)), ValueError, CHANNELS_LAST.format((4, 2, 3, 3), 1, "(N, 2, H, W) or (2, H, W)", (2, 5, 4, 2), "H, W")),
+    (
+        lambda: functional.conv1d(tensor(3, 5, 2), tensor(4, 2, 3)),
+        ValueError,
+        CHANNELS_LAST.format((4, 2, 3), 1, "(N, 2, L) or (2, L)", (3, 5, 2), "L"),
+    ),
+    (
+        lambda: conv2d(x=(6, 5, 5), weight=(4, 1, 3, 3)),
+        ValueError,
+        NO_CHANNELS.format((4, 1, 3, 3), "(N, 1, H, W) or (1, H, W)", (6, 5, 5), ":, :"),
+    ),
+    (
+        lambda: conv2d(x=(5, 5), weight=(4, 1, 3, 3)),
+        ValueError,
+        NO_CHANNELS.format((4, 1, 3, 3), "(N, 1, H, W) or (1, H, W)", (5, 5), ":, :"),
+    ),
+    (lambda: conv2d(x=(25,), weight=(4, 1, 3, 3)), ValueError, INPUT.format((4, 1, 3, 3), 1, "(N, 1, H, W) or (1, H, W)", (25,))),
+    (
+        lambda: functional.conv1d(tensor(6, 5), tensor(4, 1, 3)),
+        ValueError,
+        NO_CHANNELS.format((4, 1, 3), "(N, 1, L) or (1, L)", (6, 5), ":"),
+    ),
 ]
 
 

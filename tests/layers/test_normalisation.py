@@ -195,7 +195,7 @@ def test_rms_norm_starts_with_weight_one_and_the_machine_epsilon():
 @pytest.mark.parametrize("layer", [layers.LayerNorm, layers.RMSNorm])
 def test_sizes_are_whole_numbers(layer):
     assert all(type(size) is int for size in layer(np.array([2, 3])).normalized_shape)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="must be one or more positive ints"):
         layer(2.5)
 
 
@@ -234,11 +234,14 @@ def test_default_settings():
 # -- errors --------------------------------------------------------------------------------------------------------------
 
 MESSAGES = [
-    (lambda: layers.BatchNorm(0), "num_features of BatchNorm must be at least 1, got 0."),
-    (lambda: layers.InstanceNorm2d(-1), "num_features of InstanceNorm2d must be at least 1, got -1."),
-    (lambda: layers.GroupNorm(0, 4), "num_groups of GroupNorm must be at least 1, got 0."),
-    (lambda: layers.GroupNorm(1, 0), "num_channels of GroupNorm must be at least 1, got 0."),
+    (lambda: layers.BatchNorm(0), "num_features of BatchNorm must be an int of at least 1, got 0."),
+    (lambda: layers.InstanceNorm2d(-1), "num_features of InstanceNorm2d must be an int of at least 1, got -1."),
+    (lambda: layers.GroupNorm(0, 4), "num_groups of GroupNorm must be an int of at least 1, got 0."),
+    (lambda: layers.GroupNorm(1, 0), "num_channels of GroupNorm must be an int of at least 1, got 0."),
     (lambda: layers.GroupNorm(4, 6), "num_channels of GroupNorm must be a multiple of num_groups=4, got 6."),
+    (lambda: layers.BatchNorm(3.0), "num_features of BatchNorm must be an int of at least 1, got 3.0."),
+    (lambda: layers.LayerNorm((2, 2.5)), "normalized_shape of LayerNorm must be one or more positive ints, got (2, 2.5)."),
+    (lambda: layers.RMSNorm("ab"), "normalized_shape of RMSNorm must be one or more positive ints, got 'ab'."),
     (lambda: layers.BatchNorm(2, -1.0), "eps of BatchNorm must not be negative, got -1.0."),
     (lambda: layers.InstanceNorm2d(2, np.nan), "eps of InstanceNorm2d must not be negative, got nan."),
     (lambda: layers.LayerNorm(2, -1e-5), "eps of LayerNorm must not be negative, got -1e-05."),
@@ -247,9 +250,9 @@ MESSAGES = [
     (lambda: layers.BatchNorm(2, momentum=-0.1), "momentum of BatchNorm must be in [0, 1], or None, got -0.1."),
     (lambda: layers.InstanceNorm2d(2, momentum=1.5), "momentum of InstanceNorm2d must be in [0, 1], or None, got 1.5."),
     (lambda: layers.BatchNorm(2, momentum=np.nan), "momentum of BatchNorm must be in [0, 1], or None, got nan."),
-    (lambda: layers.LayerNorm(()), "normalized_shape of LayerNorm must be one or more positive sizes, got ()."),
-    (lambda: layers.LayerNorm((2, 0)), "normalized_shape of LayerNorm must be one or more positive sizes, got (2, 0)."),
-    (lambda: layers.RMSNorm(-1), "normalized_shape of RMSNorm must be one or more positive sizes, got -1."),
+    (lambda: layers.LayerNorm(()), "normalized_shape of LayerNorm must be one or more positive ints, got ()."),
+    (lambda: layers.LayerNorm((2, 0)), "normalized_shape of LayerNorm must be one or more positive ints, got (2, 0)."),
+    (lambda: layers.RMSNorm(-1), "normalized_shape of RMSNorm must be one or more positive ints, got -1."),
     (
         lambda: layers.BatchNorm(3)(np.ones((4, 2, 3))),
         "BatchNorm(3) needs input of shape (N, 3) or (N, 3, ...), got (4, 2, 3). Check the layer before it.",

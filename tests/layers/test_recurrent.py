@@ -634,13 +634,15 @@ def test_a_long_sequence_s_graph_is_freed_without_the_collector(kind, walked):
 
 X = np.ones((TIMES, N, IN))
 H = np.zeros((2, N, HIDDEN))
+STATE = "hx of {} must be {}, got {}. Of (output, state), what a layer returns, pass the state."
 
 MESSAGES = [
-    (lambda: layers.LSTM(0, 2), ValueError, "input_size of LSTM must be at least 1, got 0."),
-    (lambda: layers.GRU(2, -1), ValueError, "hidden_size of GRU must be at least 1, got -1."),
-    (lambda: layers.RNN(2, 3, 0), ValueError, "num_layers of RNN must be at least 1, got 0."),
-    (lambda: layers.LSTMCell(2, 0), ValueError, "hidden_size of LSTMCell must be at least 1, got 0."),
-    (lambda: layers.GRUCell(0, 2), ValueError, "input_size of GRUCell must be at least 1, got 0."),
+    (lambda: layers.LSTM(0, 2), ValueError, "input_size of LSTM must be an int of at least 1, got 0."),
+    (lambda: layers.GRU(2, -1), ValueError, "hidden_size of GRU must be an int of at least 1, got -1."),
+    (lambda: layers.RNN(2, 3, 0), ValueError, "num_layers of RNN must be an int of at least 1, got 0."),
+    (lambda: layers.LSTMCell(2, 0), ValueError, "hidden_size of LSTMCell must be an int of at least 1, got 0."),
+    (lambda: layers.GRUCell(0, 2), ValueError, "input_size of GRUCell must be an int of at least 1, got 0."),
+    (lambda: layers.RNN(2, 3.0), ValueError, "hidden_size of RNN must be an int of at least 1, got 3.0."),
     (lambda: layers.GRU(2, 3, 2, dropout=1.5), ValueError, "dropout of GRU must be in [0, 1], got 1.5."),
     (lambda: layers.RNN(2, 3, dropout=-0.5), ValueError, "dropout of RNN must be in [0, 1], got -0.5."),
     (lambda: layers.RNN(2, 3, nonlinearity="gelu"), ValueError, "nonlinearity of RNN must be 'tanh' or 'relu', got 'gelu'."),
@@ -724,9 +726,15 @@ MESSAGES = [
         ValueError,
         "h_0 of GRUCell(3, 4) must have shape (4,), that is (hidden_size,), got (2, 4). Leave hx out to start from zeros.",
     ),
-    (lambda: layers.LSTM(3, 4, 2)(X, H), TypeError, "hx of LSTM must be a tuple (h_0, c_0), got ndarray."),
-    (lambda: layers.LSTMCell(3, 4)(X[0], Tensor(H[0])), TypeError, "hx of LSTMCell must be a tuple (h_0, c_0), got Tensor."),
-    (lambda: layers.GRU(3, 4, 2)(X, (H, H)), TypeError, "hx of GRU must be h_0 alone, got a tuple of 2."),
+    (lambda: layers.LSTM(3, 4, 2)(X, H), TypeError, STATE.format("LSTM", "a tuple (h_0, c_0)", "ndarray")),
+    (lambda: layers.LSTM(3, 4, 2)(X, [H, H]), TypeError, STATE.format("LSTM", "a tuple (h_0, c_0)", "list")),
+    (lambda: layers.LSTMCell(3, 4)(X[0], Tensor(H[0])), TypeError, STATE.format("LSTMCell", "a tuple (h_0, c_0)", "Tensor")),
+    (lambda: layers.GRU(3, 4, 2)(X, (H, H)), TypeError, STATE.format("GRU", "h_0 alone", "a tuple of ndarray and ndarray")),
+    (
+        lambda: layers.LSTM(3, 4)(X, layers.LSTM(3, 4)(X)),
+        TypeError,
+        STATE.format("LSTM", "a tuple (h_0, c_0)", "a tuple of Tensor and tuple"),
+    ),
 ]
 
 
