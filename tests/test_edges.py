@@ -52,7 +52,7 @@ def test_cross_entropy_of_huge_logits(dtype, reduction):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_softmax_and_its_logarithm_of_huge_logits(dtype):
     compared(lambda x: x.softmax() * x.softmax(), lambda x: x.softmax(-1) ** 2, HUGE, dtype=dtype, rtol=1e-6, atol=1e-7)
-    compared(lambda x: x.log_softmax() * 2, lambda x: x.log_softmax(-1) * 2, HUGE, dtype=dtype, rtol=1e-6, atol=1e-7)
+    compared(lambda x: x.log_softmax() * 2, lambda x: x.log_softmax(-1) * 2, HUGE, dtype=dtype, rtol=1e-6, atol=3e-7)
 
 
 def test_the_logarithm_of_a_softmax_where_pytorch_s_composition_is_infinite():
