@@ -82,7 +82,11 @@ def assign_blocks(arrays: Sequence[np.ndarray], update: Callable[..., Sequence[A
 
 
 def draw(generator: np.random.Generator | None, distribution: str, *args: Any, **kwargs: Any) -> Any:
-    """A random array: `getattr(generator, distribution)(*args, **kwargs)`; `None` means the library's generator."""
+    """A random array: `getattr(generator, distribution)(*args, **kwargs)`; `None` means the library's generator.
+
+    Raises:
+        TypeError: `generator` is none, a seed for instance.
+    """
     generator = default_generator() if generator is None else generator
     if not hasattr(generator, distribution):
         raise TypeError(f"a generator must be a NumPy Generator, got {generator!r}. Make one by np.random.default_rng(seed).")

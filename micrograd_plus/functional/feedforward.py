@@ -42,6 +42,9 @@ def padding_row(padding_idx: int, rows: int) -> int:
 def dropout(x: Tensor, p: float, training: bool = True, generator: np.random.Generator | None = None) -> Tensor:
     """Zero each element with probability p and scale the others by 1 / (1 - p); x itself when not training.
 
+    Raises:
+        ValueError: in training, p is not in [0, 1].
+
     References: Srivastava et al., 2014, JMLR 15, in the inverted form.
     """
     return x * _dropout_mask(x.shape, p, x.dtype, generator) if training and p else x
@@ -49,6 +52,9 @@ def dropout(x: Tensor, p: float, training: bool = True, generator: np.random.Gen
 
 def dropout2d(x: Tensor, p: float, training: bool = True, generator: np.random.Generator | None = None) -> Tensor:
     """Zero each channel of x (N, C, H, W) with probability p and scale the others by 1 / (1 - p); x itself when not training.
+
+    Raises:
+        ValueError: x has other axes; or in training, p is not in [0, 1].
 
     References: Tompson et al., 2015, arXiv:1411.4280, section 3.2.
     """

@@ -73,6 +73,8 @@ def instance_norm(
 def rms_norm(x: Tensor, ndim: int, weight: Tensor | None = None, eps: float | None = None) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight, the mean over the last `ndim` axes of each example; eps None is the dtype's machine epsilon.
 
+    The weight has the shape of those axes, or is None. Whole numbers become floats of the default dtype.
+
     References: Zhang and Sennrich, 2019, arXiv:1910.07467, eq. 4.
     """
     x = x if x.dtype.kind == "f" else x * 1.0  # squares of integers overflow

@@ -11,6 +11,8 @@ from ..tensor import Tensor, apply
 def layer_norm(x: Tensor, ndim: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(var + eps) * weight + bias, mean and biased variance over the last `ndim` axes of each example.
 
+    weight and bias have the shape of those axes, or are None.
+
     References: Ba et al., 2016, arXiv:1607.06450.
     """
     y, _, _ = apply(rules.standardize, x, axis=tuple(range(-ndim, 0)), eps=eps)

@@ -22,14 +22,14 @@ def max_pool2d(
 ) -> Tensor:
     """The maximum of each window: x (N, C, H, W) or (C, H, W).
 
-    Of several maxima, the first in C order gets the gradient. A window with a NaN gives NaN, and the first NaN gets the gradient
+    Whole numbers stay what they are. Of several maxima, the first in C order gets the gradient. A window with a NaN gives NaN, and the first NaN gets the gradient
     (in PyTorch the last).
 
     Args:
         x: the input.
         kernel_size: k, an int or one for each axis.
         stride: s, by default the kernel's size.
-        padding: p <= k / 2, minus infinity on both sides of each axis.
+        padding: p <= k / 2, minus infinity (of whole numbers, the least) on both sides of each axis.
         dilation: d, the distance between the elements of a window.
         ceil_mode: whether a last window may hang over the end, if it starts within the input or the padding before it.
 
