@@ -22,8 +22,8 @@ def max_pool2d(
 ) -> Tensor:
     """The maximum of each window: x (N, C, H, W) or (C, H, W).
 
-    Whole numbers stay what they are. Of several maxima, the first in C order gets the gradient. A window with a NaN gives NaN, and the first NaN gets the gradient
-    (in PyTorch the last).
+    Of several maxima, the first in C order gets the gradient. A window with a NaN gives NaN, and the first NaN gets the gradient
+    (in PyTorch the last). Whole numbers keep their dtype.
 
     Args:
         x: the input.
