@@ -705,6 +705,7 @@ def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = No
     Raises:
         RuntimeError: `output` has not one element and there is no `gradient`; or a part of the graph was freed.
         ValueError: an input requires no gradient; or `gradient` has another shape than `output`.
+        TypeError: `output` is no Tensor.
 
     >>> x = Tensor(3.0, requires_grad=True)
     >>> (slope,) = gradients(x**3, [x], create_graph=True)
@@ -712,6 +713,8 @@ def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = No
     >>> slope.item(), curvature.item()
     (27.0, 18.0)
     """
+    if not isinstance(output, Tensor):
+        raise TypeError(f"gradients() needs a Tensor as its output, got {type(output).__name__}. Pass the result itself, not its value.")
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     for i, x in enumerate(inputs):
         if not isinstance(x, Tensor) or not x._requires_grad:

@@ -71,6 +71,11 @@ MESSAGES = {
         "gradients() needs inputs that require gradients, input 0 doesn't: array([1.]). "
         "Set requires_grad=True before computing the output.",
     ),
+    "gradients of a number": (
+        lambda: gradients(needs().sum().item(), [needs()]),
+        TypeError,
+        "gradients() needs a Tensor as its output, got float. Pass the result itself, not its value.",
+    ),
     "a pullback of a wrong shape": (
         lambda: apply(wrong_pullback, needs()).sum().backward(),
         RuntimeError,
