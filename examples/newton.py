@@ -13,8 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from micrograd_plus import Tensor, default_dtype
-from micrograd_plus.transforms import hvp, value_and_grad
+from micrograd_plus import Tensor, default_dtype, hvp, value_and_grad
 from micrograd_plus.data import load_digits
 from micrograd_plus.losses import cross_entropy
 
