@@ -12,7 +12,7 @@ from ..layers import Module
 from ..rules import Array
 from ..tensor import Tensor, default_dtype, gradients
 from .comparison import TOLERANCE, Element
-from .findings import Finding, findings, projected
+from .findings import Finding, findings, projected, worst_first
 
 
 class GradientCheck(tuple[Any, ...]):
@@ -33,7 +33,7 @@ class GradientCheck(tuple[Any, ...]):
     diagnosis: str
 
     def __new__(cls, found: list[Finding], *name: str) -> "GradientCheck":
-        mismatches = sorted((element for finding in found for element in finding.mismatches), key=lambda element: -element.error)
+        mismatches = worst_first(element for finding in found for element in finding.mismatches)
         max_error = max((finding.max_error for finding in found), default=0.0)
         self = super().__new__(cls, (*name, not mismatches, max_error))
         self.passed, self.max_error, self.mismatches = not mismatches, max_error, mismatches
@@ -75,7 +75,7 @@ def gradient_check(f: Callable[..., Any], x: Any, order: int = 1, tolerance: flo
     >>> from micrograd_plus import apply
     >>> def half_a_square(x):
     ...     return x * x, (lambda g: g * x,)
-    >>> print(gradient_check(lambda t: apply(half_a_square, t).sum(), [1.0, 3.0, 2.0]).diagnosis)  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(gradient_check(lambda t: apply(half_a_square, t).sum(), [1.0, 2.0, 3.0]).diagnosis)  # doctest: +NORMALIZE_WHITESPACE
     3 of 3 elements of argument 0 disagree, the worst at index (0,): analytic 1, numerical 2, relative error 0.5.
     Likely a constant factor: analytic = numerical / 2 there, as if a factor 2 were missing.
     The pullback of half_a_square does not fit the value of half_a_square.

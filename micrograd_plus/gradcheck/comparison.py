@@ -73,7 +73,7 @@ class Comparison:
         self.term = self.largest()
         self.scale = max(self.scale, self.term)
         suspects = self.random.permutation(every)
-        while suspects.size > MOST:
+        for _ in range(math.ceil(math.log2(max(1, suspects.size / MOST)))):
             half, rest = np.array_split(suspects, 2)
             suspects = half if self.error_along(half) > self.tolerance else rest
         elements = [self.element(np.unravel_index(i, self.x.shape)) for i in sorted(suspects)]

@@ -40,16 +40,16 @@ def diagnosed(comparison: Comparison, elements: list[Element], uses: list[Use], 
     else:
         if known and len(known) == len(uses) and comparison.analytic.any():
             culprit = "The pullback of every operation fits its value: look at how gradients are added up, and at what is not recorded."
-    agree = [str(element.position) for element in elements if element.error <= comparison.tolerance]
+    agree = [element.position for element in elements if element.error <= comparison.tolerance]
     fits = (
         [f"Likely {found[0]}."] if found else [f"It fits no known bug; {f'what agrees: {listed(agree)}' if agree else 'nothing agrees'}."]
     )
     return " ".join([*fits, *(f"It would also fit {other}." for other in found[1:]), culprit]).rstrip()
 
 
-def listed(places: list[str]) -> str:
+def listed(places: list[tuple[int, ...]]) -> str:
     """The first few of them."""
-    return ", ".join(places[:LISTED]) + (", ..." if len(places) > LISTED else "")
+    return ", ".join(map(str, places[:LISTED])) + (", ..." if len(places) > LISTED else "")
 
 
 def patterns(comparison: Comparison, elements: list[Element], views: list[list[Use]], sizes: Mapping[int, str]) -> Iterator[str]:

@@ -81,8 +81,9 @@ def slope(phi: Callable[[float], float], guess: float, enough: float, term: floa
     beyond = STEPS[first - 1] + STEPS[min(first + 2, len(STEPS) - 1)]
     if first and above[first - 1] == phi(beyond) and below[first - 1] == phi(-beyond):
         above, below = np.where(flat, np.nan, above), np.where(flat, np.nan, below)
-    # Of the values, of the points times the slope, and on the way.
-    rounding = np.finfo(np.float64).eps * (np.abs(above) + np.abs(below) + np.abs(above - below) / STEPS + term) / STEPS
+    # Of the values, of the points (which counts as much as the slope is steep), and on the way.
+    size, change = (np.nan_to_num(np.abs(part), posinf=0).sum(0) for part in ([above, below], [above - here, below - here]))
+    rounding = np.finfo(np.float64).eps * (size + change / STEPS + term) / STEPS
     (left, _), (right, _) = sides = _believed((here - below) / STEPS, 1, rounding), _believed((above - here) / STEPS, 1, rounding)
     central = _believed((above - below) / (2 * STEPS), 2, rounding)
     if abs(left.value - right.value) > left.uncertainty + right.uncertainty + KINK * max(abs(left.value), abs(right.value)):

@@ -3,7 +3,7 @@
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,7 +66,7 @@ def findings(
         _require_finite(analytic, f"the gradient of {name}")
         comparison = Comparison(name, leaf.data, analytic, functools.partial(displaced, leaf, number), tolerance, largest)
         max_error, elements = comparison.run()
-        mismatches = [element for element in elements if element.error > tolerance]
+        mismatches = worst_first(element for element in elements if element.error > tolerance)
         kinks = [element for element in elements if element.kink]
         text = [_told(mismatches, len(elements), leaf.size)] if mismatches else []
         if any(not element.kink for element in mismatches):
@@ -75,6 +75,11 @@ def findings(
             text.append(diagnosed(comparison, elements, leading_from(leaf, uses()), whole, sizes))
         text += _notes(name, kinks, tolerance, comparison.unseen)
         yield Finding(leaf.size, max_error, mismatches, kinks, " ".join(text))
+
+
+def worst_first(elements: Iterable[Element]) -> list[Element]:
+    """By error, but for what rounding may decide."""
+    return sorted(elements, key=lambda element: -round(element.error, 6))
 
 
 def projected(outputs: Callable[[], Any]) -> Tensor:
@@ -119,8 +124,8 @@ def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[int, str]:
 
 def _told(mismatches: list[Element], looked_at: int, size: int) -> str:
     """Which elements disagree, and how far."""
-    worst, count = max(mismatches, key=lambda element: element.error), len(mismatches)
-    places = f" ({listed([str(element.position) for element in mismatches])})" if 1 < count < looked_at else ""
+    worst, count = mismatches[0], len(mismatches)
+    places = f" ({listed(sorted(element.position for element in mismatches))})" if 1 < count < looked_at else ""
     at = f"disagrees, at index {worst.position}" if count == 1 else f"disagree{places}, the worst at index {worst.position}"
     part = f" ({looked_at} of its {size} were looked at)" if looked_at < size else ""
     return (
@@ -131,7 +136,7 @@ def _told(mismatches: list[Element], looked_at: int, size: int) -> str:
 
 def _notes(name: str, kinks: list[Element], tolerance: float, unseen: float) -> Iterator[str]:
     """The kinks; and how far differences can tell, where that is not as far as the tolerance."""
-    for element in sorted(kinks, key=lambda element: -element.error)[:LISTED]:
+    for element in worst_first(kinks)[:LISTED]:
         left, right = element.kink or (0, 0)
         lies = "lies between" if element.error <= tolerance else "does not lie between"
         yield (
