@@ -399,10 +399,18 @@ def test_a_parameter_of_a_model_by_name():
     )
 
 
-def test_a_wrong_first_derivative_is_reported_alone_whatever_the_order():
+def test_a_wrong_first_derivative_is_reported_alone_and_the_second_not_looked_at():
     def wrong(x):
         return x * x, (lambda g: g * x,)
 
-    first, second = (gradcheck.gradient_check(lambda t: apply(wrong, t), [1.0, 2.0], order=order) for order in (1, 2))
-    assert not first
-    assert str(first) == str(second)
+    calls = {1: 0, 2: 0}
+
+    def diagnosed(order):
+        def f(t):
+            calls[order] += 1
+            return apply(wrong, t)
+
+        return str(gradcheck.gradient_check(f, [1.0, 2.0], order=order))
+
+    assert diagnosed(1) == diagnosed(2)
+    assert calls[1] == calls[2]
