@@ -7,8 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from micrograd_plus import Tensor, functional, gradient_check, gradients, layers
-from micrograd_plus.tensor import default_dtype
+from micrograd_plus import Tensor, functional, gradient_check, gradients, layers, rules
+from micrograd_plus.tensor import apply, default_dtype
 
 from ..raising import unreached
 
@@ -349,3 +349,41 @@ def test_text_of_the_error(call, kind, text):
 def test_every_error_has_an_entry():
     missing = [place for module in (functional.convolution, layers.convolution) for place in unreached(module, MESSAGES)]
     assert not missing, f"no entry reaches: {missing}"
+
+
+# -- the composition that the rule replaces ------------------------------------------------------------------------------
+
+
+def as_windows_and_product(x, weight, stride, dilation, groups):
+    """The convolution of two rules that are each other's pullback, windows and their scatter, and a matrix product."""
+    n, size = x.ndim - 2, weight.shape[2:]
+    w = apply(rules.windows, x, size=size, stride=(stride,) * n, dilation=(dilation,) * n)
+    positions = w.shape[2 : 2 + n]
+    rows = w.reshape(len(x), groups, -1, *positions, *size).transpose(1, 0, *range(3, 3 + n), 2, *range(3 + n, 3 + 2 * n))
+    rows = rows.reshape(groups, len(x) * int(np.prod(positions)), -1)
+    columns = weight.reshape(groups, len(weight) // groups, -1).transpose(0, 2, 1)
+    y = (rows @ columns).reshape(groups, len(x), *positions, -1)
+    return y.transpose(1, 0, y.ndim - 1, *range(2, 2 + n)).reshape(len(x), len(weight), *positions)
+
+
+@pytest.mark.parametrize(("shape", "kernel"), [((2, 4, 7), (6, 3)), ((2, 4, 5, 6), (6, 3, 2)), ((3, 4, 5, 5), (4, 1, 1))])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_it_is_the_product_of_windows_in_value_and_derivatives(shape, kernel, stride, dilation, groups):
+    out, *size = kernel
+    out = 4 if groups == 4 else out
+    random = np.random.default_rng(0)
+    x, w = random.standard_normal(shape), random.standard_normal((out, 4 // groups, *size))
+    function = functional.conv1d if len(size) == 1 else functional.conv2d
+    results = []
+    with default_dtype(np.float64):
+        for composed in (False, True):
+            a, b = Tensor(x, requires_grad=True), Tensor(w, requires_grad=True)
+            settings = {"stride": stride, "dilation": dilation, "groups": groups}
+            y = as_windows_and_product(a, b, **settings) if composed else function(a, b, **settings)
+            slopes = gradients((y * y.sin()).sum(), [a, b], create_graph=True)
+            curvatures = gradients(sum((slope * slope).sum() for slope in slopes), [a, b])
+            results.append([y.data, *(t.data for t in (*slopes, *curvatures))])
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
