@@ -6,8 +6,9 @@ The sum of g y, for a cotangent g, is linear in each of x, weight and g. Its gra
 three operations here, and each has the other two as its pullbacks.
 
 They are matrix products. The matrix of all windows is many times as large as x; it is made for a block of examples at a time,
-which stays in the cache, and never kept. (`windows` and a product, composed, give the same, and keep it; the tests compare.) In memory, results have their channels last: a row of a window then is one run.
-With one channel in each group (a depthwise convolution), they would be products of single columns; such are done elementwise.
+which stays in the cache, and never kept. (`windows` and a product, composed, give the same, and keep it; the tests compare.)
+In memory, results have their channels last: a row of a window then is one run. With one channel in each group (a depthwise
+convolution), they would be products of single columns; such are done elementwise.
 
 References: Chellapilla et al., 2006, High performance convolutional neural networks for document processing, for the product.
 """
