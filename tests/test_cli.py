@@ -22,10 +22,15 @@ FILES = ["config.json", "confusion.png", "curves.png", "metrics.jsonl", "model.s
 
 
 def start(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "micrograd_plus", *map(str, arguments)],
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
-    )
+    # A shell starts what it runs in the background deaf to Ctrl-C, and its children inherit that.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "micrograd_plus", *map(str, arguments)],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(*arguments, **options):
