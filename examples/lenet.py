@@ -4,7 +4,7 @@
 
 The folder holds MNIST's original files; of the two t10k files alone, 9,000 images are trained on and 1,000 tested (MNIST-10k).
 
-Result: 99.5 % of MNIST-10k's 1,000 test images after 15 epochs, in 3 minutes (2 cores, one thread for the products).
+Result: 99.5 % of MNIST-10k's 1,000 test images after 15 epochs, in a minute (one thread for the products).
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Each step solves H p = -g by conjugate gradients, which needs H only as the map v -> H v (`hvp`); gradient descent at a
 constant rate of 1 is run beside it.
 
-Result: a gradient of norm 4e-16 after 10 steps; after 1,000 steps, descent has one of 2e-3.
+Result: a gradient of norm about 1e-16 after 10 steps; after 1,000 steps, descent has one of 2e-3.
 """
 
 import argparse

@@ -4,7 +4,7 @@
 
 A block computes x + f(x), so that the gradient has a way round f: depth no longer makes it vanish (He et al., 2016).
 
-Result: 99.7 % of the 355 test images after 20 epochs, in 22 seconds.
+Result: 99.7 % of the 355 test images after 20 epochs, in 12 seconds.
 """
 
 import argparse
