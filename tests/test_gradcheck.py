@@ -1,5 +1,7 @@
 """The checks of gradients: they pass what is right, find what is planted, and change nothing."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -268,6 +270,7 @@ def test_a_small_gradient_is_seen_beside_large_ones():
         (lambda t: t.max(), [2.0, 2.0, 1.0], {(0,): (0, 1, 0.5), (1,): (0, 1, 0.5)}),
         (lambda t: t.leaky_relu(0.25), 0.0, {(): (0.25, 1, 0.25)}),
         (lambda t: (t * 3 - 6).abs(), [2.0], {(0,): (-3, 3, 0)}),
+        (lambda t: t.abs(), np.zeros(4), {(i,): (-1, 1, 0) for i in range(4)}),
         (lambda t: t.relu(), np.zeros((20, 20)), None),
     ],
 )
@@ -321,6 +324,37 @@ def test_beside_a_kink_there_is_none():
 def test_a_kink_in_a_direction_that_no_element_shows_passes():
     """min(x, y) at 0, cut at 0: flat along either axis, yet not along (1, 1)."""
     assert gradcheck.gradient_check(lambda t: (t.min() + 0.0).relu(), np.zeros(2))
+
+
+# -- what differences can't tell -------------------------------------------------------------------------------------------
+
+
+def test_how_far_differences_can_tell_is_said_where_that_is_not_far():
+    result = gradcheck.gradient_check(lambda t: ((t.sin() + 1e10) - 1e10).sum(), [0.3, 0.7])
+    assert result
+    assert re.fullmatch(
+        r"all 2 elements agree, the worst to \S+\. For argument 0, differences are uncertain by up to 0\.0\d+: they may not see an error\.",
+        result.diagnosis,
+    )
+    result = gradcheck.gradient_check(lambda t: (t * 1e-6).sum() + t.detach().sum() * 0, [0.3, 0.7])
+    assert "differences" not in result.diagnosis
+
+
+def test_where_there_is_no_slope_that_is_said():
+    """The gradient of relu jumps at 0."""
+    result = gradcheck.gradient_check(lambda t: (t.relu() ** 2 + t * t.relu()).sum() + t.relu().sum(), [0.0, 1.0], order=2)
+    assert result
+    assert result.diagnosis.endswith(
+        "For the gradient's gradient by argument 0, differences with steps of different sizes never agree: they may not see an error."
+    )
+
+
+def test_near_0_the_steps_are_smaller_still():
+    def wrong(x):
+        return 1 / x, (lambda g: -1.001 * g / x**2,)
+
+    assert gradcheck.gradient_check(lambda t: (1 / t).sum(), [1e-12, 1.0])
+    assert not gradcheck.gradient_check(lambda t: apply(wrong, t).sum(), [1e-12])
 
 
 # -- second order --------------------------------------------------------------------------------------------------------

@@ -69,9 +69,11 @@ SUITES = {
     "optimizers.state": ["optimizers/test_state", "optimizers/test_averaging", "optimizers/test_schedules"],
     "optimizers.updates": ["test_optimizers", "optimizers/test_state", "optimizers/test_schedules", "test_messages"],
     "nn": ["test_nn", "test_messages"],
-    # of gradcheck the check alone: its other parts weigh evidence and errors of rounding, where many a change only shifts a bound;
+    # of gradcheck not comparison, differences and uses: they weigh errors of rounding, where many a change only shifts a bound;
     # they are tested by the bugs that they must name, and by rules and functions that must pass
     "gradcheck.check": ["test_gradcheck", "gradcheck/test_diagnosis", "test_messages"],
+    "gradcheck.diagnosis": ["gradcheck/test_diagnosis", "test_gradcheck"],
+    "gradcheck.findings": ["gradcheck/test_diagnosis", "test_gradcheck", "test_messages"],
     "utils": ["test_utils", "test_messages"],
     "scalar": ["test_scalar"],
 }
@@ -155,6 +157,14 @@ EQUIVALENT = {
     ("losses.margin", "s.shape[1]), reduction)", "constant negated"): "of two axes, the second is the last",
     ("losses.margin", "where(t > 0, 1 - cosine", "GtE for Gt"): "a target is 1 or -1",
     ("losses.margin", "where(total > 0, total, 1.0)", "constant [+] 1"): "any positive number, for a value that is not used",
+    ("gradcheck.diagnosis", "comparison.tolerance", "(Lt|GtE) for .*"): "no error is the tolerance to the last digit",
+    ("gradcheck.diagnosis", "np.array([element.", "array dropped"): "NumPy's functions take lists too",
+    ("gradcheck.diagnosis", "rtol=MATCH, atol=MATCH**2 * size", "constant [+] 1"): "it shifts a bound",
+    ("gradcheck.diagnosis", "if n.any() else 0.0", "constant [+] 1"): "no multiple of zeros is the gradient, which is none",
+    ("gradcheck.findings", "default=0.0", "constant [+] 1"): "where nothing is recorded, the gradient is exactly 0",
+    ("gradcheck.findings", "tolerance", "(Lt|GtE) for .*"): "no error is the tolerance to the last digit",
+    ("gradcheck.findings", "round(element.error, 6)", "constant [+] 1"): "errors that differ by rounding alone do so by far less",
+    ("gradcheck.findings", "*element.kink or ()", "operand 1 dropped"): "a kink has both slopes; the types do not say so",
     ("nn", "classes = p.argmax(1)", "constant negated"): "of two axes, the second is the last",
     ("nn", "force_zip64=True", "constant flipped"): "it is needed for arrays of over 2 GB",
     ("nn", "write_array(file, array, allow_pickle=False)", "constant flipped"): "a state holds no objects, and loading refuses them",

@@ -38,7 +38,7 @@ def diagnosed(comparison: Comparison, elements: list[Element], uses: list[Use], 
                 found = [f"{pattern}, in {pullback}" for pattern in patterns(local, looked_at, [[use]], sizes)]
             break
     else:
-        if known and len(known) == len(uses) and comparison.analytic.any():
+        if known and len(known) == len(uses):
             culprit = "The pullback of every operation fits its value: look at how gradients are added up, and at what is not recorded."
     agree = [element.position for element in elements if element.error <= comparison.tolerance]
     fits = (
@@ -61,8 +61,9 @@ def patterns(comparison: Comparison, elements: list[Element], views: list[list[U
     wrong = [element for element in elements if element.error > comparison.tolerance and not element.kink]
     right = [element for element in elements if element.error <= comparison.tolerance]
     a, n = np.array([element.analytic for element in wrong]), np.array([element.numerical for element in wrong])
-    if wrong and not comparison.analytic.any():
-        yield "cut off from the graph: the gradient is 0 everywhere. Look for .detach(), .data, or a pullback that is None"
+    if wrong and not a.any():
+        where = "there" if comparison.analytic.any() else "everywhere"
+        yield f"cut off from the graph: the gradient is 0 {where}. Look for .detach(), .data, or a pullback that is None"
     elif wrong:
         if _same(a, -n):
             yield "a wrong sign: analytic = -numerical there"
@@ -86,7 +87,7 @@ def _rearranged(analytic: np.ndarray, elements: list[Element]) -> Iterator[str]:
     for i, j in itertools.combinations(range(analytic.ndim), 2):
         shape = list(analytic.shape)
         shape[i], shape[j] = shape[j], shape[i]
-        if min(shape[i], shape[j]) > 1 and _same(analytic.reshape(shape).swapaxes(i, j)[places], numerical):
+        if _same(analytic.reshape(shape).swapaxes(i, j)[places], numerical):
             how = "" if shape[i] == shape[j] else ", as by a reshape in place of a transpose"
             yield f"a transpose: analytic is numerical with axes {i} and {j} swapped{how}"
             return
@@ -113,16 +114,16 @@ def _incomplete(wrong: list[Element], right: list[Element], uses: list[Use]) -> 
             else ""
         )
     of_wrong, name = parts[0][: len(wrong)], uses[0].name
-    times = [np.count_nonzero(part) for part in parts[0]]
+    times = [np.count_nonzero(part) for part in parts[0][len(wrong) :]]
     single = all(np.isclose(part, each, rtol=MATCH).any() for part, each in zip(of_wrong, a, strict=True))
-    if right and single and min(times[: len(wrong)]) > 1 >= max(times[len(wrong) :]):
+    if right and single and max(times) <= 1:
         return (
             f"overwritten instead of accumulated: elements that {name} takes once agree, "
             "and of those that it takes several times, analytic is what one of the times contributes alone"
         )
     for axis, size in enumerate(of_wrong[0].shape):
         for i in range(size):
-            if size > 1 and _same([part.take(i, axis).sum() for part in of_wrong], a):
+            if _same([part.take(i, axis).sum() for part in of_wrong], a):
                 return (
                     f"a missing sum over axis {axis} of the value of {name}, of size {size}: analytic is what slice {i} contributes alone"
                 )
@@ -132,7 +133,7 @@ def _incomplete(wrong: list[Element], right: list[Element], uses: list[Use]) -> 
 def _scaled(a: np.ndarray, n: np.ndarray, sizes: Mapping[int, str]) -> Iterator[str]:
     """The right numbers times a factor."""
     ratio = float(a @ n) / float(n @ n) if n.any() else 0.0
-    if not ratio or not _same(a, ratio * n) or _same(ratio, -1):
+    if not _same(a, ratio * n) or _same(ratio, -1):
         return
     if _same(ratio, 2):
         yield "counted twice: analytic = 2 x numerical there"

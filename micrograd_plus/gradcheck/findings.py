@@ -119,13 +119,13 @@ def _sizes(shapes: Mapping[str, tuple[int, ...]]) -> dict[int, str]:
             sizes.setdefault(size, f"the size of axis {axis} of {name}")
     for name, shape in shapes.items():
         sizes.setdefault(math.prod(shape), f"the number of elements of {name}")
-    return {size: whose for size, whose in sizes.items() if size > 1}
+    return sizes
 
 
 def _told(mismatches: list[Element], looked_at: int, size: int) -> str:
     """Which elements disagree, and how far."""
     worst, count = mismatches[0], len(mismatches)
-    places = f" ({listed(sorted(element.position for element in mismatches))})" if 1 < count < looked_at else ""
+    places = f" ({listed(sorted(element.position for element in mismatches))})" if count < looked_at else ""
     at = f"disagrees, at index {worst.position}" if count == 1 else f"disagree{places}, the worst at index {worst.position}"
     part = f" ({looked_at} of its {size} were looked at)" if looked_at < size else ""
     return (
@@ -137,11 +137,11 @@ def _told(mismatches: list[Element], looked_at: int, size: int) -> str:
 def _notes(name: str, kinks: list[Element], tolerance: float, unseen: float) -> Iterator[str]:
     """The kinks; and how far differences can tell, where that is not as far as the tolerance."""
     for element in worst_first(kinks)[:LISTED]:
-        left, right = element.kink or (0, 0)
         lies = "lies between" if element.error <= tolerance else "does not lie between"
         yield (
-            f"A kink at index {element.position} of {name}: the slope is {left:.6g} to the left and {right:.6g} to the right, "
-            f"analytic {element.analytic:.6g} {lies}."
+            f"A kink at index {element.position} of {name}: "
+            + "the slope is {:.6g} to the left and {:.6g} to the right, ".format(*element.kink or ())
+            + f"analytic {element.analytic:.6g} {lies}."
         )
     if len(kinks) > LISTED:
         yield f"{len(kinks) - LISTED} more kinks."

@@ -104,6 +104,27 @@ def test_factors_that_differ_are_none():
     assert text.endswith("It fits no known bug; what agrees: (0,)." + culprit("rule"))
 
 
+def test_two_elements_show_a_factor():
+    text = diagnosis(lambda x: apply(with_pullback(np.exp, lambda g, x: 0.7 * g * np.exp(x)), x), ROW[:2])
+    assert "Likely a constant factor: analytic = 0.7 x numerical there." in text
+
+
+@pytest.mark.parametrize(("scale", "small"), [(1e-7, 1e-2), (1.0, 1e-5), (1e12, 1e-5)])
+def test_a_small_element_counts_as_much_as_a_large_one(scale, small):
+    """All but the last are doubled; that is tripled."""
+    steps = np.array([1.0, 0.5, small])
+    wrong = with_pullback(lambda x: x * steps, lambda g, x: g * steps * [2, 2, 3])
+    text = diagnosis(lambda x: (apply(wrong, x) * scale).sum(), ROW)
+    assert text.startswith("3 of 3 elements of argument 0 disagree")
+    assert "It fits no known bug; nothing agrees." in text
+
+
+def test_exactly_four_places_are_listed_as_they_are():
+    wrong = with_pullback(np.exp, lambda g, x: g * np.exp(x) * np.where(x > 1.9, x, 1))
+    text = diagnosis(lambda x: apply(wrong, x).sum(), np.array([2.0, 0.5, 1.0, 0.25, 0.75, 3.0]))
+    assert "It fits no known bug; what agrees: (1,), (2,), (3,), (4,). The pullback" in text
+
+
 def test_what_agrees_is_listed_up_to_four():
     wrong = with_pullback(np.exp, lambda g, x: g * np.where(x == 3, 17, np.where(x == 2, 9, np.exp(x))))
     assert "what agrees: (0, 0), (0, 1), (1, 0), (1, 1), ...." in diagnosis(lambda x: apply(wrong, x).sum(), SQUARE)
@@ -187,6 +208,7 @@ def test_a_missing_sum_along_a_stretched_axis():
 
     text = diagnosis(lambda x, b: apply(stretch, x, b), X, np.array([[2.0], [3.0]]))
     assert "Likely a missing sum over axis 1 of the value of stretch, of size 3: analytic is what slice 1 contributes alone." in text
+    assert text.count("a missing sum") == 1
 
 
 def test_a_missing_sum_in_a_stack_of_products():
@@ -306,10 +328,67 @@ def test_cut_off_from_the_graph():
     assert diagnosis(lambda x, y: apply(constant_in_y, x, y).sum(), ROW, ROW + 1).endswith(told)
 
 
-def test_cut_off_in_part():
+def test_cut_off_in_some_elements():
+    text = diagnosis(lambda x: (x[:2] ** 2).sum() + (x[2:].detach() ** 2).sum(), ROW)
+    assert text == (
+        "1 of 3 elements of argument 0 disagrees, at index (2,): analytic 0, numerical 1, relative error 1. "
+        "Likely cut off from the graph: the gradient is 0 there. Look for .detach(), .data, or a pullback that is None."
+    )
+
+
+def test_a_gradient_where_there_should_be_none():
+    text = diagnosis(lambda x: apply(with_pullback(np.round, lambda g, x: g), x).sum(), ROW + 0.2)
+    assert text == (
+        "3 of 3 elements of argument 0 disagree, the worst at index (0,): analytic 1, numerical 0, relative error 1. "
+        "It fits no known bug; nothing agrees." + culprit("rule")
+    )
+
+
+def test_cut_off_as_one_of_two_factors():
     text = diagnosis(lambda x: (x * x.detach()).sum(), ROW)
     assert "Likely a constant factor: analytic = numerical / 2 there, as if a factor 2 were missing." in text
     assert text.endswith("look at how gradients are added up, and at what is not recorded.")
+
+
+def test_a_slice_is_no_overwriting_where_right_elements_are_used_several_times():
+    """What the rows of the second column contribute adds up to what the first one does."""
+    weights = np.array([[1.0, 5.0, 3.0], [2.0, 1.0, 4.0], [3.0, -1.0, 5.0]])
+    text = diagnosis(lambda x, b: (apply(add_bias(lambda g: g[0]), x, b) * weights).sum(), SQUARE, ROW)
+    assert "2 of 3 elements of argument 1 disagree ((0,), (2,)), " in text
+    assert "Likely a missing sum over axis 0 of the value of add_bias, of size 3: analytic is what slice 0 contributes alone." in text
+
+
+def test_a_slice_is_no_overwriting_where_both_rows_of_a_right_element_count():
+    text = diagnosis(lambda x, b: apply(add_bias(lambda g: np.array([g[0, 0], g[:, 1].sum(), g[0, 2]])), x, b).exp(), X, ROW)
+    assert "2 of 3 elements of argument 1 disagree ((0,), (2,)), " in text
+    assert "Likely a missing sum over axis 0 of the value of add_bias, of size 2: analytic is what slice 0 contributes alone." in text
+
+
+def test_a_wrong_slope_at_a_kink_hides_no_pattern():
+    def wrong(x):
+        return np.abs(x), (lambda g: g * np.where(x == 0, 3, 2 * np.sign(x)),)
+
+    text = diagnosis(lambda x: apply(wrong, x).sum(), np.array([0.0, 1.0, -2.0]))
+    assert "Likely counted twice: analytic = 2 x numerical there." in text
+    assert text.endswith(
+        "A kink at index (0,) of argument 0: the slope is -1 to the left and 1 to the right, analytic 3 does not lie between."
+    )
+
+
+def test_a_wrong_slope_at_a_kink_on_the_way_is_no_cut():
+    def hinge(x):
+        return np.maximum(x, 0), (lambda g: g * np.where(x == 0, 3, x > 0),)
+
+    wrong = with_pullback(np.exp, lambda g, x: g * (1 + x))
+    text = diagnosis(lambda x: apply(wrong, apply(hinge, x)).sum(), np.array([0.0, 1.0, 2.0]))
+    assert "It fits no known bug; nothing agrees. The pullback of hinge does not fit the value of hinge." in text
+
+
+def test_where_a_part_was_looked_at_no_order_is_told():
+    x = np.random.default_rng(0).normal(size=400)
+    text = diagnosis(lambda x: apply(with_pullback(lambda x: x[::-1], lambda g, x: g), x), x)
+    assert text.startswith("100 of 100 elements of argument 0 disagree, the worst at index ")
+    assert text.endswith(" (100 of its 400 were looked at). It fits no known bug; nothing agrees." + culprit("rule"))
 
 
 # -- the culprit ---------------------------------------------------------------------------------------------------------
@@ -322,6 +401,51 @@ def test_the_operation_is_found_wherever_it_is_and_its_pattern_told():
     text = diagnosis(lambda w: apply(product, SQUARE, w.tanh() * 2 + 1).sin().sum(axis=0), SQUARE / 2)
     assert "Likely a transpose: analytic is numerical with axes 0 and 1 swapped, in the pullback of product to its input 1." in text
     assert text.endswith(culprit("product", " to its input 1"))
+
+
+def test_what_is_right_on_the_way_is_no_culprit():
+    """Broadcast along new axes and stretched ones, and of all kinds of numbers."""
+    wrong = with_pullback(np.sin, lambda g, x: g * np.cos(x) * 3)
+
+    def f(x, column, row):
+        return apply(wrong, (x * column + row) / (1 + column * column).mean(axis=0, keepdims=True) - 2.0)
+
+    result = gradcheck.gradient_check(f, (X, np.array([[2.0], [3.0]]), ROW))
+    assert result.diagnosis.count(culprit("rule")) == 3
+    assert result.diagnosis.count("The pullback of") == 3
+
+
+def test_a_rule_of_three_values():
+    def right(x):
+        return (np.sin(x), x.sum(), x.T), (lambda g: g[0] * np.cos(x) + g[1] + g[2].T,)
+
+    wrong = with_pullback(np.exp, lambda g, x: g)
+    wrong.__name__ = "wrong"
+    assert diagnosis(lambda x: apply(right, apply(wrong, x))[2], X).endswith(culprit("wrong"))
+    assert diagnosis(lambda x: apply(wrong, apply(right, x)[1]), X).endswith(culprit("wrong"))
+
+
+def test_the_largest_term_counts_what_cancels():
+    """What is left of a gradient may be the rounding of terms that are not seen in the end."""
+
+    def largest(f, x):
+        leaf = Tensor(x, requires_grad=True, dtype=np.float64)
+        with tensor.default_dtype(np.float64):
+            uses = gradcheck.uses.recorded_uses((f(leaf) * 1.0).sum())
+        return max(use.largest_term() for use in uses)
+
+    assert largest(lambda x: x * 3 - x - x - x, [5.0, 2.0]) == 15
+    assert largest(lambda x: x - x.mean(), [5.0, 4.0]) == 10  # the mean counts twice
+    assert largest(lambda x: x.exp(), [5.0, 2.0]) == pytest.approx(5 * np.exp(5))
+    assert largest(lambda x: x.sum(), [-5.0, 2.0]) == 5
+
+
+def test_contributions_of_large_numbers():
+    def take(x, *, index):
+        return x[index] ** 2, (lambda g: overwriting(g * 2 * x[index], index=index, shape=x.shape),)
+
+    text = diagnosis(lambda x: apply(take, x, index=np.array([0, 0, 1])), np.array([1e6, 2e7]))
+    assert "Likely " + REPEATED.format("take") in text
 
 
 def test_an_operation_beside_the_way_is_none():
