@@ -494,14 +494,15 @@ def test_a_wrong_mean_is_named_after_the_batch():
 
 
 def test_a_model_costs_a_few_evaluations_for_each_parameter():
+    set_seed(1)  # elsewhere a direction may meet a kink of relu, and elements be looked at one by one
     model, count = nn.Sequential(layers.Linear(60, 50), layers.ReLU(), layers.Linear(50, 10)), [0]
 
     def loss_fn(p, y):
         count[0] += 1
         return losses.CrossEntropyLoss()(p, y)
 
-    set_seed(1)
-    results = gradcheck.check_all_gradients(model, loss_fn, RNG.normal(size=(4, 60)), np.array([0, 3, 5, 9]))
+    x = np.random.default_rng(1).normal(size=(4, 60))
+    results = gradcheck.check_all_gradients(model, loss_fn, x, np.array([0, 3, 5, 9]))
     assert all(results)
     assert count[0] <= 3 + 12 * len(results)
 

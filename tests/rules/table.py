@@ -708,7 +708,7 @@ TABLE: dict[str, Entry] = {
         windows_added,
         [
             case(
-                normal(*windows_by_places(np.empty(shape), size=size, stride=stride, dilation=dilation).shape),
+                normal(*windows_by_places(np.zeros(shape), size=size, stride=stride, dilation=dilation).shape),
                 spatial=shape[-len(size) :],
                 stride=stride,
                 dilation=dilation,
