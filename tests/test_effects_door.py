@@ -44,7 +44,6 @@ ALLOWED = {
     ("optimizers.updates", "_check", "all((0 <= beta < 1 for beta in value))"): "Python numbers given by the user",
     ("optimizers.schedules", "__init__", "float(group['lr'])"): "a schedule reads the rates it starts from, once",
     ("optimizers.schedules", "step", "self.steps += 1"): "a schedule's count, a Python number",
-    ("layers.module", "load_state_dict", "problems += [f'unexpected {name!r}' for name in given if name not in own]"): "a list of texts",
     ("layers.hooks", "__init__", "hooks[self._key] = hook"): "a dict of functions",
     ("layers.containers", "__delitem__", "del self._held[index]"): "a list or dict of modules",
     ("layers.containers", "__setitem__", "self._held[key] = self._checked(value)"): "a dict of modules",

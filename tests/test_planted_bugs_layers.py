@@ -43,6 +43,7 @@ SUITES = {
     "functional.group_normalisation": ["functional/test_normalisation"],
     "init": ["test_init", "test_messages"],
     "layers.attention": ["layers/test_attention"],
+    "layers.state": ["layers/test_state"],
     "layers.module": ["test_layers", "layers/test_hooks", "layers/test_containers", "test_messages"],
     "layers.hooks": ["layers/test_hooks"],
     "layers.containers": ["layers/test_containers"],

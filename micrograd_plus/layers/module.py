@@ -10,6 +10,7 @@ from .. import effects
 from ..rules import Array
 from ..tensor import Tensor, from_numpy
 from .hooks import Handle, Hook, Hooks
+from .state import misfits
 
 
 class Parameter(Tensor):
@@ -152,13 +153,7 @@ class Module:
                 "A file is read by load_model(model, path), and another module's state is its state_dict()."
             )
         own, given = dict(self._state()), {name: _raw(value) for name, value in state.items()}
-        problems = [f"missing {name!r}" for name in own if name not in given]
-        problems += [f"unexpected {name!r}" for name in given if name not in own]
-        for name in [name for name in own if name in given]:
-            if given[name].shape != own[name].shape:
-                problems.append(f"{name!r} has shape {given[name].shape}, must be {own[name].shape}")
-            elif not np.can_cast(given[name].dtype, own[name].dtype, "same_kind"):
-                problems.append(f"{name!r} has dtype {given[name].dtype}, must be {own[name].dtype}")
+        problems = misfits(given, own)
         if problems:
             raise ValueError(f"a state dict must have this module's names and shapes: {'; '.join(problems)}. Build the same model first.")
         for name, array in own.items():

@@ -8,8 +8,9 @@ import numpy as np
 
 from .. import effects
 from ..layers import Module
+from ..layers.state import differing, misfits
 from ..tensor import Tensor
-from .state import differing, plain, unfit
+from .state import plain
 from .updates import listed
 
 
@@ -96,13 +97,9 @@ class ExponentialMovingAverage:
         Raises:
             ValueError: names, shapes or dtypes differ; all of them are listed, and nothing is changed.
         """
-        problems = differing(state, ("updates", "averages"))
-        if not problems:
-            given = state["averages"]
-            problems = differing(given, self.averages)
-            problems.extend(text for name in self.averages if name in given for text in unfit(name, given[name], self.averages[name]))
+        problems = differing(state, ("updates", "averages")) or misfits(state["averages"], self.averages)
         if problems:
             raise ValueError(f"a state dict must fit these averages: {'; '.join(problems)}. Average the same model.")
         for name, average in self.averages.items():
-            effects.assign(average, given[name])
+            effects.assign(average, state["averages"][name])
         self.updates = plain(state["updates"])

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import effects
+from ..layers.state import differing
 from .cycles import per_group
-from .state import differing, plain
+from .state import plain
 from .updates import Optimizer
 
 

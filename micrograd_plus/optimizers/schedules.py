@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import effects
-from .state import differing, plain
+from ..layers.state import differing
+from .state import plain
 from .updates import Optimizer
 
 

@@ -2,32 +2,16 @@
 
 import copy
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import effects
+from ..layers.state import differing, unfit
 
 if TYPE_CHECKING:
     from .updates import Optimizer
-
-
-def differing(given: Iterable[str], needed: Iterable[str], possible: Iterable[str] = ()) -> list[str]:
-    """What is to be said of names that are missing, and of those that are neither needed nor possible."""
-    given, needed = list(given), list(needed)
-    missing = [f"missing {name!r}" for name in needed if name not in given]
-    return missing + [f"unexpected {name!r}" for name in given if name not in [*needed, *possible]]
-
-
-def unfit(name: str, value: Any, array: np.ndarray) -> list[str]:
-    """What is to be said of a value that can't be written into an array."""
-    value = np.asarray(value)
-    if value.shape != array.shape:
-        return [f"{name!r} has shape {value.shape}, must be {array.shape}"]
-    if not np.can_cast(value.dtype, array.dtype, "same_kind"):
-        return [f"{name!r} has dtype {value.dtype}, must be {array.dtype}"]
-    return []
 
 
 def plain(value: Any) -> Any:
