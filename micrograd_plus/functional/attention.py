@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..rules import Array
-from ..tensor import Tensor
+from ..tensor import Tensor, _raw
 from .feedforward import dropout
 
 
@@ -125,7 +125,3 @@ def _broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
         return np.broadcast_shapes(shape, target) == target
     except ValueError:
         return False
-
-
-def _raw(x: Array) -> Array:
-    return x.data if isinstance(x, Tensor) else x

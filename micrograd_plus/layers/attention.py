@@ -11,7 +11,7 @@ from .. import init
 from ..rules import Array
 from ..tensor import Tensor, unstack
 from .feedforward import Linear
-from .module import Module, Parameter, as_tensor
+from .module import Module, Parameter, as_tensor, check_sizes
 
 # (batch axes, batch_first): the transposition from a sequence cut into heads to (N, num_heads, L, size of a head), and back
 _AXES = {
@@ -63,9 +63,7 @@ class MultiheadAttention(Module):
         generator: np.random.Generator | None = None,
     ) -> None:
         kdim, vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
-        for name, size in (("embed_dim", embed_dim), ("num_heads", num_heads), ("kdim", kdim), ("vdim", vdim)):
-            if size < 1:
-                raise ValueError(f"{name} of MultiheadAttention must be at least 1, got {size}.")
+        check_sizes(self, embed_dim=embed_dim, num_heads=num_heads, kdim=kdim, vdim=vdim)
         if embed_dim % num_heads:
             raise ValueError(f"num_heads of MultiheadAttention must divide embed_dim = {embed_dim}, got {num_heads}. Change one of them.")
         if not 0 <= dropout <= 1:
