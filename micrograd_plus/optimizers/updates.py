@@ -119,7 +119,7 @@ class Optimizer(ABC):
 
     def _first(self, p: Tensor, group: Group) -> np.ndarray:
         """Such an array before the first step."""
-        return np.full_like(p._data, group.get("initial_accumulator_value", 0))
+        return np.zeros_like(p._data)
 
     def _state_of(self, p: Tensor, group: Group, moments: list[str]) -> dict[str, Any]:
         """A parameter's state, begun in its first step, and completed where momentum was turned on since."""
@@ -354,6 +354,9 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
         )
+
+    def _first(self, p: Tensor, group: Group) -> np.ndarray:
+        return np.full_like(p._data, group["initial_accumulator_value"])
 
     def _update(self, group: Group, t: int) -> Callable[..., tuple[Any, ...]]:
         rate = effects.scalar(group, "lr") / (1 + (t - 1) * group["lr_decay"])
