@@ -412,18 +412,13 @@ def _pulled_array(pullback: Callable[[Any], Any], g: Any) -> Any:
 # -- variables, and the graph between them and the outputs ---------------------------------------------------------------
 
 
-@rules.linear
-def identity(x: rules.Array) -> Pulled:
-    """x."""
-    return x, (lambda g: g,)
-
-
 def _variable(x: Any) -> Tensor:
     """What stands for an argument: the same values, recorded in the graph of the argument if that has one, else at the root of its own."""
     x = x if isinstance(x, Tensor) else from_numpy(x)
     if x.dtype.kind != "f":
         raise TypeError(f"only floating arguments can be differentiated, got dtype {x.dtype}. Pass floats, or leave it out of argnums.")
-    return _result(identity, (x,), {}, *identity(x.data), required=True)
+    options = {"dtype": x.dtype}
+    return _result(rules.cast, (x,), options, *rules.cast(x.data, **options), required=True)
 
 
 def _pulled(outputs: Sequence[Tensor], since: int, cotangents: Sequence[Any], inputs: Sequence[Tensor], replay: bool) -> list[Any]:
