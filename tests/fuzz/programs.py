@@ -61,7 +61,6 @@ def written(seed: int, number: int) -> Program:
             if len(steps) == length:
                 break
             name = names[random.integers(len(names))]
-            # Recent values more often than old ones, but old ones too: programs become deep, and reuse what they have.
             chosen = OPERATIONS[name].choose(random, pool)
             if chosen is None:
                 continue
