@@ -1,4 +1,4 @@
-"""Planted bugs: the tests of the modules from functional to utils, and of scalar, must see every one of them.
+"""Planted bugs: the tests of all modules above the engine, from transforms to utils, and of effects and scalar, must see every one.
 
 Each mutant is the source of a module with one operator, constant, comparison, condition or write changed, loaded as a module
 of its own. The tests of that module run on it, in this process, with the mutant in the place of the module; in a package
