@@ -4,7 +4,7 @@
 
 Four pre-norm transformer layers of width 128 with causal attention, trained on the first nine tenths of the text.
 
-Result: 1.63 nats a character on the last tenth after 2,000 steps, in 14 minutes on one core.
+Result: 1.63 nats a character on the last tenth after 2,000 steps, in 6 minutes on one core.
 """
 
 import argparse
