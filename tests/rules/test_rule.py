@@ -62,7 +62,7 @@ def test_rules_that_move_or_add_values_are_marked_linear():
     assert {rule.__name__ for rule in rules.LINEAR} == {
         *("add", "subtract", "negative", "where", "sum", "mean", "cast", "reshape", "transpose", "broadcast_to"),
         *("concatenate", "stack", "getitem", "scatter", "take_rows", "gather_rows"),
-        *("unstack", "take_along", "scatter_along", "pad", "cumsum", "identity", "windows", "scatter_windows"),
+        *("unstack", "take_along", "scatter_along", "pad", "cumsum", "windows", "scatter_windows"),
     }
 
 
