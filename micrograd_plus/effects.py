@@ -1,7 +1,8 @@
 """All that is not a pure function of arrays: writes, random numbers, checks on values, changing scalars and reads.
 
 Layers, losses, clipping and optimizers go through these functions and do nothing impure besides, so that the same code
-runs at once on arrays and can be traced. A `Run` lets a function run a second time without its effects.
+runs at once on arrays and can be traced. A `Run` lets a function run a second time without its effects; a `Trace`, the
+compiler's, takes them over.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import operator
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -21,6 +22,7 @@ _generator: list[np.random.Generator] = []
 
 class _ThreadState(threading.local):
     runs: "tuple[Run, ...]" = ()  # those that take note of what this thread draws and writes
+    trace: "Trace | None" = None  # what records this thread's effects instead of their taking place
 
 
 _state = _ThreadState()
@@ -49,6 +51,9 @@ def set_seed(seed: int) -> None:
 
 def assign(target: Any, value: Any, index: Any = ...) -> None:
     """Write `value` into `target[index]`: into a parameter, a moment, a running mean (cast to its dtype), a dict's step count."""
+    if _state.trace is not None:
+        _state.trace.assign(target, value, index)
+        return
     for run in _state.runs:
         run.note_write(target, index)
     target[index] = value
@@ -65,6 +70,10 @@ def assign_blocks(arrays: Sequence[np.ndarray], update: Callable[..., Sequence[A
         update: a function of len(arrays) + len(inputs) arrays that returns len(arrays) values.
         inputs: further arrays of that shape, read only.
     """
+    if _state.trace is not None:
+        for target, value in zip(arrays, update(*arrays, *inputs), strict=False):
+            _state.trace.assign(target, value)
+        return
     for run in _state.runs:
         for array in arrays:
             run.note_write(array)
@@ -90,6 +99,8 @@ def draw(generator: np.random.Generator | None, distribution: str, *args: Any, *
     generator = default_generator() if generator is None else generator
     if not hasattr(generator, distribution):
         raise TypeError(f"a generator must be a NumPy Generator, got {generator!r}. Make one by np.random.default_rng(seed).")
+    if _state.trace is not None:
+        return _state.trace.draw(generator, distribution, args, kwargs)
     for run in _state.runs:
         run.note_draw(generator)
     return getattr(generator, distribution)(*args, **kwargs)
@@ -105,18 +116,53 @@ def require(condition: Any, message: Callable[[], str]) -> None:
     Raises:
         ValueError: with that message.
     """
-    if not (condition.all() if isinstance(condition, np.ndarray) else condition):
+    if _state.trace is not None and not isinstance(condition, (bool, np.bool, np.ndarray)):
+        _state.trace.require(condition)
+    elif not (condition.all() if isinstance(condition, np.ndarray) else condition):
         raise ValueError(message())
 
 
 def scalar(owner: Any, name: str) -> Any:
     """The number `owner.name`, or `owner[name]` of a dict, that may change between steps: a learning rate, a step count."""
+    if _state.trace is not None:
+        return _state.trace.scalar(owner, name)
     return owner[name] if isinstance(owner, dict) else getattr(owner, name)
 
 
 def read(array: Any) -> float:
-    """The value of a one-element array as a Python number."""
+    """The value of a one-element array as a Python number; of a traced one, a symbol that may be returned, but not looked at."""
+    if _state.trace is not None and not isinstance(array, (np.ndarray, np.generic)):
+        return cast(float, _state.trace.read(array))
     return cast(float, np.asarray(array).item())
+
+
+class Trace(Protocol):
+    """What takes the place of the effects of a function that runs on symbols. Each method is the function of that name."""
+
+    def assign(self, target: Any, value: Any, index: Any = ...) -> None: ...
+
+    def draw(self, generator: np.random.Generator, distribution: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+    def require(self, condition: Any) -> None: ...
+
+    def scalar(self, owner: Any, name: str) -> Any: ...
+
+    def read(self, array: Any) -> Any: ...
+
+
+def is_traced() -> bool:
+    """Whether a trace takes over this thread's effects."""
+    return _state.trace is not None
+
+
+@contextlib.contextmanager
+def traced_by(trace: Trace) -> Iterator[None]:
+    """Within, on this thread, the trace takes over all effects."""
+    before, _state.trace = _state.trace, trace
+    try:
+        yield
+    finally:
+        _state.trace = before
 
 
 class Run:

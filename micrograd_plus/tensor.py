@@ -146,7 +146,7 @@ class Tensor:
     _requires_grad: bool
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        self._data = np.array(_as_array(data, dtype), order="C")
+        self._data = _as_array(data, dtype).copy()
         self._grad = self._node = None
         self.requires_grad = requires_grad
 
@@ -158,7 +158,7 @@ class Tensor:
 
     @data.setter
     def data(self, value: Any) -> None:
-        array = np.asarray(value, self._data.dtype)
+        array = _array(value).astype(self._data.dtype, copy=False)
         if array.shape != self._data.shape:
             raise ValueError(f"data must keep its shape {self.shape}, got {array.shape}. Make a new Tensor for another shape.")
         self._data = array
@@ -172,7 +172,7 @@ class Tensor:
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is not None:
-            value = np.array(_raw(value), self._data.dtype)
+            value = _array(value).astype(self._data.dtype)
             if value.shape != self._data.shape:
                 raise ValueError(f"grad must have its tensor's shape {self.shape}, got {value.shape}.")
         self._grad = value
@@ -246,9 +246,9 @@ class Tensor:
             g = leaves.pop(leaf)
             if leaf._grad is None:
                 sole = g.__class__ is _ndarray and sys.getrefcount(g) == _SOLE_COUNT and g.base is None and g.flags.writeable
-                leaf._grad = g if sole else np.array(g)
+                leaf._grad = g if sole else _array(g).copy()
             else:
-                leaf._grad = np.asarray(leaf._grad + g)
+                leaf._grad = _array(leaf._grad + g)
 
     def zero_grad(self) -> None:
         """Forget the gradient; `.grad` reads as zeros."""
@@ -615,17 +615,17 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Tensor:
             with np.errstate(all="ignore"):  # of whole numbers it may make floats, and then it runs again, on floats
                 value, pullbacks = rule(*arrays, **options)
         if value.__class__ is tuple:
-            if any(np.asarray(part).dtype != array.dtype for part in value):
+            if any(_array(part).dtype != array.dtype for part in value):
                 inputs, arrays, dtype = _harmonised(inputs, arrays, value, pullbacks)
                 value, pullbacks = rule(*arrays, **options)
-                value = tuple([np.asarray(part, dtype) if np.asarray(part).dtype == np.float64 else part for part in value])
+                value = tuple([part.astype(dtype) if part.dtype == np.float64 else part for part in map(_array, value)])
             return _record_parts(rule, inputs, options, value, pullbacks, required and _state.recording)  # type: ignore[return-value]
         if value.__class__ is not _ndarray:
-            value = np.asarray(value)
+            value = _array(value)
         if value.dtype is not array.dtype and rule is not rules.cast:  # rare: arrays of several dtypes met
             inputs, arrays, dtype = _harmonised(inputs, arrays, (value,), pullbacks)
             value, pullbacks = rule(*arrays, **options)
-            value = np.asarray(value)
+            value = _array(value)
             if value.dtype == np.float64:
                 value = value.astype(dtype)
     except (ValueError, TypeError, IndexError) as error:
@@ -648,7 +648,7 @@ def _apply_binary(rule: Rule, x: Tensor, y: Any) -> Tensor:
     except (ValueError, TypeError):
         return apply(rule, x, y)  # raises again, and explains
     if value.__class__ is not _ndarray:
-        value = np.asarray(value)
+        value = _array(value)
     if value.dtype is not a.dtype or (b.__class__ is _ndarray and b.dtype is not a.dtype):
         return apply(rule, x, y)
     return _result(rule, (x, y), {}, value, pullbacks, required)
@@ -680,7 +680,7 @@ def _result(rule: Rule, inputs: Any, options: dict[str, Any], value: np.ndarray,
 
 def _record_parts(rule: Rule, inputs: Any, options: Any, values: Any, pullbacks: Any, record: bool) -> tuple[Tensor, ...]:
     """The Tensors of a rule's several values."""
-    outputs = tuple(_wrap(np.asarray(value)) for value in values)
+    outputs = tuple(_wrap(_array(value)) for value in values)
     if record:
         whole = Node()
         whole.rule, whole.options, whole.pullbacks, whole.order = rule, options, pullbacks, next(_creation)
@@ -732,7 +732,7 @@ def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = No
             _state.recording = before
     results = [found.get(x._node or x) for x in inputs]
     zeros = (np.zeros_like(x._data) if g is None else g for x, g in zip(inputs, results, strict=True))
-    return tuple(g if isinstance(g, Tensor) else _wrap(np.array(g)) for g in zeros)
+    return tuple(g if isinstance(g, Tensor) else _wrap(_array(g).copy()) for g in zeros)
 
 
 def _walk(
@@ -768,7 +768,7 @@ def _walk(
         if targets is None:
             held = node.output()
             if held is not None:
-                held._grad = np.array(g)
+                held._grad = _array(g).copy()
             del held
         elif node in targets:
             found[node] = g
@@ -844,7 +844,7 @@ def _seed(output: Tensor, gradient: Any, replay: bool = False) -> Any:
                 f"backward() needs a scalar, got shape {output.shape}. Reduce it first with .mean() or .sum(), or pass gradient=."
             )
         return np.ones(output.shape, output.dtype)
-    seed = gradient if replay and isinstance(gradient, Tensor) else np.asarray(_raw(gradient), output.dtype)
+    seed = gradient if replay and isinstance(gradient, Tensor) else _array(gradient).astype(output.dtype, copy=False)
     if seed.shape != output.shape:
         raise ValueError(f"gradient= must have the output's shape {output.shape}, got {seed.shape}.")
     return seed
@@ -864,16 +864,14 @@ _SOLE_COUNT = _sole_count()
 
 def _as_array(data: Any, dtype: Any = None) -> np.ndarray:
     """An array of `data` by the conventions of Tensor's constructor; shares memory where it can."""
-    if isinstance(data, Tensor):
-        data = data._data
     try:
-        array = np.asarray(data)
+        array = _array(data)
     except ValueError as error:
         raise ValueError(f"a tensor needs rows of equal length, got a ragged list: {error}.") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds real numbers or bools, got {type(data).__name__} of dtype {array.dtype}. Convert it first.")
     if dtype is None:
-        keeps = isinstance(data, np.ndarray) and array.dtype.kind != "f"
+        keeps = hasattr(data, "__array_function__") and array.dtype.kind != "f"
         dtype = array.dtype.newbyteorder("=") if keeps else _state.default_dtype
     elif np.dtype(dtype).kind not in "fiub":
         raise TypeError(f"a tensor holds real numbers or bools, not dtype {np.dtype(dtype)}. Pass a floating, integer or bool dtype.")
@@ -884,13 +882,20 @@ def _constant(x: Any) -> Any:
     """What an operation does with an input that is not a Tensor: arrays stay, NumPy scalars act as Python's, lists convert."""
     if isinstance(x, np.generic):
         return x.item()
-    if isinstance(x, (int, float)) or (type(x) is np.ndarray and x.dtype.kind in "fiub"):
+    if isinstance(x, (int, float)):
         return x
-    return _as_array(x)
+    plain = type(x) is np.ndarray or (hasattr(x, "__array_function__") and not isinstance(x, np.ndarray))
+    return x if plain and x.dtype.kind in "fiub" else _as_array(x)
 
 
 def _raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
+
+
+def _array(x: Any) -> Any:
+    """The values of a Tensor or of anything else as an array; what speaks `__array_function__`, as a symbol does, is one."""
+    x = _raw(x)
+    return x if hasattr(x, "__array_function__") else np.asarray(x)
 
 
 def _harmonised(inputs: Any, arrays: list[Any], values: Any, pullbacks: Any) -> tuple[Any, list[Any], Any]:
@@ -902,11 +907,11 @@ def _harmonised(inputs: Any, arrays: list[Any], values: Any, pullbacks: Any) -> 
     """
     floating = [x.dtype for x in inputs if isinstance(x, Tensor) and x.dtype.kind == "f"]
     dtype = np.result_type(*floating) if floating else _state.default_dtype
-    floats = any(np.asarray(value).dtype.kind == "f" for value in values)
+    floats = any(_array(value).dtype.kind == "f" for value in values)
     cast_inputs, cast_arrays = list(inputs), list(arrays)
     for i, (x, array, pullback) in enumerate(zip(inputs, arrays, pullbacks, strict=True)):
         decides = isinstance(x, Tensor) and array.dtype.kind == "f"
-        if pullback is None or decides or not floats or not isinstance(array, np.ndarray):
+        if pullback is None or decides or not floats or isinstance(array, (int, float)):
             continue
         cast_inputs[i] = cast_arrays[i] = array.astype(dtype)
     return tuple(cast_inputs), cast_arrays, dtype

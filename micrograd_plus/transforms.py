@@ -35,9 +35,9 @@ from .rules import Pulled, Rule
 from .tensor import (
     Edge,
     Tensor,
+    _array,
     _creation,
     _name,
-    _raw,
     _record_parts,
     _result,
     _state,
@@ -110,7 +110,7 @@ def _vjp(f: Function, primals: tuple[Tree, ...], since: int, has_aux: bool = Fal
         _require_shapes(cotangent, value, "the cotangent must have the structure and shapes of the function's value")
         given = _leaves(cotangent, like=value)
         traced = _state.recording and any(isinstance(g, Tensor) and g.requires_grad for g in given)
-        cotangents = [g if traced and isinstance(g, Tensor) else np.asarray(_raw(g)) for g in given]
+        cotangents = [g if traced and isinstance(g, Tensor) else _array(g) for g in given]
         pulled = _pulled(outputs, since, cotangents, variables, replay=traced or (_state.recording and closes_over))
         tensors = [g if isinstance(g, Tensor) else Tensor(g, dtype=g.dtype) for g in pulled]
         tree: tuple[Tree, ...] = _rebuilt(primals, tensors if traced else map(settled, tensors))
@@ -292,6 +292,8 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
 
     @functools.wraps(f, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        if effects.is_traced():  # the compiler decides what is kept
+            return f(*args, **kwargs)
         run, since, dtype = effects.Run(), next(_creation), _state.default_dtype
         with run.first():
             result = f(*args, **kwargs)

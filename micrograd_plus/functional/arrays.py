@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import effects, rules
-from ..tensor import Axis, Tensor, _raw, apply, concatenate, implements
+from ..tensor import Axis, Tensor, _array, apply, concatenate, implements
 
 TensorLike = Tensor | np.ndarray | Sequence[Any] | float
 
@@ -70,7 +70,7 @@ def _along(axis: int, index: Any) -> tuple[Any, ...]:
 
 def _positions(name: str, indices: Any, low: int, high: int) -> np.ndarray:
     """Indices as an int array, in [low, high)."""
-    array = np.asarray(_raw(indices))
+    array = _array(indices)
     if not array.size:
         return array.astype(int)  # an empty list is one of floats
     if array.dtype.kind not in "iu":
@@ -158,7 +158,7 @@ def norm(x: TensorLike, ord: Any = None, axis: Axis = None, keepdims: bool = Fal
 @implements(np.argsort)
 def argsort(x: TensorLike, axis: int | None = -1) -> np.ndarray:
     """The positions along `axis` in ascending order of their elements, ties in order of position; an int array without gradient."""
-    array = np.asarray(_raw(x))
+    array = _array(x)
     return np.argsort(array, None if axis is None else _axis("argsort", array.shape, axis), stable=True)
 
 

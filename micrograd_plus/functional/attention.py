@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..rules import Array
-from ..tensor import Tensor, _raw
+from ..tensor import Tensor, _array, _raw
 from .feedforward import dropout
 
 
@@ -97,7 +97,7 @@ def attention_bias(mask: Array, name: str, dtype: Any, true_is_left_out: bool = 
         dtype: of the result.
         true_is_left_out: -inf where a boolean mask is True, 0 where False.
     """
-    mask = mask if isinstance(mask, Tensor) else np.asarray(mask)
+    mask = mask if isinstance(mask, Tensor) else _array(mask)
     if mask.dtype.kind not in "bf":
         raise TypeError(f"{name} must be boolean or floating, got dtype {mask.dtype}. Zeros and ones become a mask by .astype(bool).")
     if mask.dtype.kind == "f":

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import effects, rules
 from ..rules import Array
-from ..tensor import Tensor, apply, where
+from ..tensor import Tensor, _array, apply, where
 
 
 def linear(x: Array, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -77,7 +77,7 @@ def whole_numbers(values: Array, count: int, what: str) -> np.ndarray:
     Raises:
         ValueError: a value is fractional, or not in [0, count).
     """
-    array = values.data if isinstance(values, Tensor) else np.asarray(values)
+    array = _array(values)
     kind = array.dtype.kind
     if kind not in "iu":
         if kind != "f":

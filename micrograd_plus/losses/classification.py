@@ -5,7 +5,7 @@ import numpy as np
 from .. import effects, rules
 from .. import functional as F
 from ..rules import Array
-from ..tensor import Tensor, apply, where
+from ..tensor import Tensor, _array, apply, where
 from .reduction import Loss, pair, reduced, require_fit, weighted
 
 
@@ -73,7 +73,7 @@ def labelled(scores: Array, labels: Array, ignored: int | None, what: str, name:
         elif scores.ndim > 2 and shape == scores.shape[:-1]:
             advice = "Classes on the last axis: reshape to logits.reshape(-1, C) and labels.reshape(-1)."
         raise ValueError(f"{what} needs {name} of shape {places}, got {scores.shape} and {shape}. {advice}")
-    values = (labels.data if isinstance(labels, Tensor) else np.asarray(labels)).reshape(-1)
+    values = _array(labels).reshape(-1)
     counted = values != ignored
     classes = F.whole_numbers(np.where(counted, values, values.dtype.type(0)), scores.shape[1], "labels")
     if scores.dtype.kind != "f":
@@ -88,7 +88,7 @@ def _class_weights(weight: Array | None, rows: Tensor) -> np.ndarray | None:
         return None
     if np.shape(weight) != rows.shape[1:]:
         raise ValueError(f"weight must hold one number per class, shape {rows.shape[1:]}, got {np.shape(weight)}.")
-    return np.asarray(weight.data if isinstance(weight, Tensor) else weight, rows.dtype)
+    return _array(weight).astype(rows.dtype, copy=False)
 
 
 def _shares(classes: np.ndarray, w: np.ndarray | None, dtype: np.dtype, reduction: str) -> Array:

@@ -1,6 +1,5 @@
 """Optimizers: an elementwise `update` of a parameter and its state; `step` writes it into the parameters' own arrays."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -240,7 +239,7 @@ class Adam(Optimizer):
         lr, (beta1, beta2), decay = effects.scalar(group, "lr"), group["betas"], group["weight_decay"]
         # m and v are kept without their factors (1 - beta): those, and the corrections, move into the two scalars, which
         # saves passes over the arrays.
-        scale = math.sqrt((1 - beta2**t) / (1 - beta2))
+        scale = ((1 - beta2**t) / (1 - beta2)) ** 0.5
         rate, eps = lr * (1 - beta1) / (1 - beta1**t) * scale, group["eps"] * scale
 
         def update(p: Any, m: Any, v: Any, grad: Any) -> tuple[Any, ...]:

@@ -1,0 +1,623 @@
+"""Chapter 5, second part: `compile`, and what happens in a call.
+
+    first call      runs the function eagerly, which gives the result; then traces it, plans and builds a native step
+    the next three  run the step, then wind everything back and run the function eagerly; the two must agree
+    later calls     fill the table of pointers, call the step, and hand out what it made
+
+A call looks first whether a trace holds: the arguments' shapes and dtypes, the arrays of all tensors, which are the same objects, and
+the snapshots of all Python numbers and flags (see `state`). If none does, it is a first call again.
+
+Everything that the step needs besides is done in Python before and after: random numbers are drawn in the order of the trace from
+the same generators, learning rates and step counts are read, step counts are written back.
+"""
+
+import ctypes
+import functools
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..effects import is_traced
+from ..tensor import Tensor, _state, _wrap
+from . import build
+from .c import Call, program
+from .capture import Capture, Leaf, Seen, capture, map_tree
+from .graph import Node, ordered
+from .schedule import Output, Place, Schedule, cost, schedule
+from .simplify import simplify
+from .state import PLAIN, State, reach
+from .trace import Untraceable
+
+CHECKED = 3  # calls of each trace that are compared with eager ones
+KEPT = 8  # traces
+SMALL = 400_000  # simple operations, below which a step is faster on one thread
+
+_lock = threading.RLock()  # of the one pool of threads
+
+
+class Disagreement(RuntimeError):
+    """A compiled step that gives something else than the function itself."""
+
+
+def compile(function: Callable[..., Any] | None = None, *, threads: int | None = None, strict: bool = False) -> Any:
+    """A function that does what `function` does, by native code.
+
+    A training step (forward, backward, update), a forward pass, or any function of Tensors and arrays, `value_and_grad` included.
+    Parameters, gradients, moments, running statistics and learning rates are found in what the function refers to. Traces are made
+    for the shapes and dtypes of the arguments; other arguments than arrays and Tensors are constants, and another value is another trace.
+
+    Results are detached: `backward()` belongs inside. Gradients are written into the same arrays in every call, unless somebody
+    else holds them. A function that can't be traced, for it branches on values, changes Python's objects or uses an operation
+    without a symbolic form, runs eagerly, with one warning that says why; so does everything where there is no C compiler or no SciPy.
+
+    Args:
+        function: what to compile; without it, a decorator.
+        threads: how many to use; by default $OMP_NUM_THREADS, or the number of cores. Small steps use one.
+        strict: raise `Untraceable` or `BuildError` instead of running eagerly.
+
+    Raises:
+        Disagreement: in one of the first three calls of a trace, where it does not give what the function gives.
+
+    >>> from micrograd_plus import Linear, MSELoss, SGD, Tensor, compile
+    >>> model, loss_fn = Linear(2, 1), MSELoss()
+    >>> optimizer = SGD(model.parameters(), lr=0.1)
+    >>> @compile
+    ... def train_step(x, y):
+    ...     optimizer.zero_grad()
+    ...     loss = loss_fn(model(x), y)
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> x, y = Tensor([[0.0, 1.0], [1.0, 0.0]]), Tensor([[1.0], [2.0]])
+    >>> losses = [train_step(x, y).item() for _ in range(100)]
+    >>> losses[-1] < 0.01
+    True
+    """
+    if function is None:
+        return functools.partial(compile, threads=threads, strict=strict)
+    if not callable(function):
+        raise TypeError(f"compile() needs a function, got {type(function).__name__}. Use it as a decorator, or as compile(f).")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise ValueError(f"threads must be an int of at least 1, got {threads!r}.")
+    return Compiled(function, threads, strict)
+
+
+class Compiled:
+    """What `compile` returns: called as the function is."""
+
+    def __init__(self, function: Callable[..., Any], threads: int | None, strict: bool) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self._function, self._strict = function, strict
+        self._threads = threads or _default_threads()
+        self._traces: OrderedDict[int, Step] = OrderedDict()
+        self._by_key: dict[Any, list[Step]] = {}
+        self._count = 0
+        self._eager = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._eager or is_traced():
+            return self._function(*args, **kwargs)
+        with _lock:
+            leaves: list[Any] = []
+            key = (_key(args, leaves), _key(kwargs, leaves) if kwargs else (), _state.recording, _state.default_dtype)
+            for step in self._by_key.get(key, ()):
+                if step.holds():
+                    return self._run(step, args, kwargs, leaves)
+            return self._first(key, args, kwargs, leaves)
+
+    def _first(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
+        """An eager call, and a trace."""
+        result = self._function(*args, **kwargs)
+        try:
+            self._keep(key, Step(self, args, kwargs))
+        except (Untraceable, build.BuildError) as error:
+            self._give_up(error)
+        return map_tree(_detached, result)
+
+    def _keep(self, key: Any, step: "Step") -> None:
+        self._by_key.setdefault(key, []).insert(0, step)
+        self._count += 1
+        self._traces[self._count] = step
+        step.key, step.number = key, self._count
+        while len(self._traces) > KEPT:
+            _, old = self._traces.popitem(last=False)
+            self._by_key[old.key].remove(old)
+        if self._count == 4 * KEPT:
+            warnings.warn(
+                f"compile: {self._name()} has been traced {self._count} times, for something that it refers to changes from call to call: "
+                f"{step.reason or 'shapes, or arguments that are no arrays'}. Pass what changes as an array.",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+
+    def _run(self, step: "Step", args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
+        if step.unchecked:
+            return self._checked(step, args, kwargs, leaves)
+        draws = step.generators()
+        result, failed = step.run(leaves)
+        if failed:
+            return self._failed(step, failed, draws, args, kwargs)
+        return result
+
+    def _checked(self, step: "Step", args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
+        """Run the step and the function on the same state, and compare what they leave."""
+        before, draws = step.saved(), step.generators()
+        result, failed = step.run(leaves)
+        if failed:
+            return self._failed(step, failed, draws, args, kwargs)
+        ours = step.saved()
+        step.restore(before)
+        _wind_back(draws)
+        expected = self._function(*args, **kwargs)
+        changed = step.state.changed(step.moving)
+        if changed is not None:
+            self._give_up(Untraceable(f"it changes Python's objects: {changed}. Return what is wanted, or keep it in a buffer of a Module"))
+            return map_tree(_detached, expected)
+        wrong = step.compare(before, ours, step.saved(), result, expected)
+        if wrong is not None:
+            step.restore(before)
+            _wind_back(draws)
+            where = step.locate(leaves)
+            step.restore(before)
+            raise Disagreement(f"the compiled {self._name()} does not agree with the function itself in {wrong}. {where}")
+        step.unchecked -= 1
+        return result
+
+    def _failed(self, step: "Step", failed: int, draws: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A check on values failed, before anything was written: the function itself says which."""
+        _wind_back(draws)
+        result = self._function(*args, **kwargs)
+        if failed == 2:
+            self._give_up(Untraceable(f"OpenMP gives fewer threads than the {step.plan.threads} asked for. Pass threads=1"))
+            return map_tree(_detached, result)
+        raise IndexError(f"an index was out of range in the compiled {self._name()}, or a check on values failed that passes eagerly.")
+
+    def _give_up(self, error: Exception) -> None:
+        if self._strict:
+            raise error
+        self._eager = True
+        warnings.warn(f"compile: {self._name()} runs eagerly, for {error}", RuntimeWarning, stacklevel=5)
+
+    def _name(self) -> str:
+        return getattr(self._function, "__name__", type(self._function).__name__)
+
+    @property
+    def step(self) -> "Step":
+        """The newest native step.
+
+        Raises:
+            RuntimeError: there is none yet.
+        """
+        if not self._traces:
+            why = "it runs eagerly, see the warning" if self._eager else "it has not been called yet"
+            raise RuntimeError(f"the compiled {self._name()} has no native step: {why}.")
+        return self._traces[next(reversed(self._traces))]
+
+    def source(self) -> str:
+        """The C code of the newest step."""
+        return self.step.source
+
+
+def _detached(x: Any) -> Any:
+    return x.detach() if isinstance(x, Tensor) and not x.is_leaf else x
+
+
+def _default_threads() -> int:
+    text = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if text.isdecimal() and int(text):
+        return int(text)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _key(tree: Any, leaves: list[Any]) -> Any:
+    """What a trace is made for, and the arrays among the arguments."""
+    kind = type(tree)
+    if kind is np.ndarray:
+        leaves.append(tree)
+        return tree.shape, tree.dtype
+    if isinstance(tree, Tensor):
+        leaves.append(tree)
+        return tree._data.shape, tree._data.dtype, tree._requires_grad
+    if kind is tuple or kind is list:
+        return (kind, *[_key(item, leaves) for item in tree])
+    if kind is dict:
+        return (kind, *[(name, _key(item, leaves)) for name, item in tree.items()])
+    if isinstance(tree, (list, tuple)):
+        return (kind, *[_key(item, leaves) for item in tree])
+    if isinstance(tree, PLAIN):
+        return kind, repr(tree) if kind is float else tree
+    return kind, id(tree)
+
+
+def _wind_back(draws: Any) -> None:
+    for generator, state in draws:
+        generator.bit_generator.state = state
+
+
+class Step:
+    """A native step: a trace, built, with the memory that it works in."""
+
+    def __init__(self, owner: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.owner, self.key, self.number, self.reason = owner, None, 0, None
+        self.unchecked = CHECKED
+        self.kept = (args, kwargs)  # objects among the arguments are known by their identity, so they must live on
+        roots = [owner._function]
+        map_tree(lambda x: roots.append(x) if not isinstance(x, (Tensor, np.ndarray, *PLAIN)) else None, (args, kwargs))
+        self.state = reach(roots)
+        arguments: list[Any] = []
+        _key(args, arguments), _key(kwargs, arguments)
+        self._capture(args, kwargs, arguments)
+        self._plan()
+        self._build()
+
+    # -- making it ----------------------------------------------------------------------------------------------------------
+
+    def _capture(self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: list[Any]) -> None:
+        try:
+            self.captured = capture(self.owner._function, args, kwargs, self.state, set())
+            missing = self._missing()
+            if missing:
+                self.captured = capture(self.owner._function, args, kwargs, self.state, missing)
+        except Untraceable:
+            raise
+        except Exception as error:
+            raise Untraceable(f"its trace failed: {type(error).__name__}: {error}") from error
+        self.known = [i for i, x in enumerate(arguments) if not (isinstance(x, Tensor) and any(x is t for t in self.state.tensors))]
+
+    def _missing(self) -> set[int]:
+        """The tensors that had no gradient, though the trace reads it."""
+        return set()
+
+    def _plan(self) -> None:
+        made, trace = self.captured, self.captured.trace
+        self.raw = [*trace.checks, *made.leaves]
+        wanted: list[tuple[str, int, Node, Node | None]] = []  # what is written: kind, number, node, the input in its place
+        wanted += [("leaf", i, node, None) for i, node in enumerate(made.leaves)]
+        wanted += [("data", i, now, first) for i, (first, now) in enumerate(made.data) if now is not first]
+        for i, pair in enumerate(made.grads):
+            if pair is not None and pair[1] is not None and pair[1] is not pair[0]:
+                wanted.append(("grad", i, pair[1], pair[0]))
+        wanted += [("array", i, now, first) for i, (first, now) in enumerate(made.arrays) if now is not first]
+        wanted += [("argument grad", i, node, None) for i, node in made.argument_grads.items()]
+        self.counts = [entry for entry in trace.numbers.values() if entry[3].node is not entry[2]]
+        wanted += [("number", i, entry[3].node, None) for i, entry in enumerate(self.counts)]
+        outputs = [node for _, _, node, _ in wanted]
+        firsts = [first for _, _, _, first in wanted if first is not None]
+        self.before = ordered([*outputs, *trace.checks])
+        if [node for node in self.before if not node.size]:
+            raise Untraceable("an array without elements has no symbolic form. Leave out empty batches")
+        new = simplify([*outputs, *trace.checks, *firsts])
+        self.outputs, self.checks = new[: len(outputs)], new[len(outputs) : len(outputs) + len(trace.checks)]
+        replaced = dict(zip(firsts, new[len(outputs) + len(trace.checks) :], strict=True))
+        self.wanted = [(kind, i, node, replaced.get(first)) for (kind, i, _, first), node in zip(wanted, self.outputs, strict=True)]  # type: ignore[arg-type]
+        self.nodes = ordered([*self.outputs, *self.checks])
+        self._table()
+        self.threads = self.owner._threads
+        self.plan = self.schedule(self.threads)
+        if self.threads > 1 and sum(cost(kernel) for kernel in self.plan.kernels) < SMALL:
+            self.threads = 1
+            self.plan = self.schedule(1)
+
+    def schedule(self, threads: int, reuse: bool = True) -> Schedule:
+        """The kernels and their memory."""
+        wanted = [Output(node, Place(self.places[kind, i]), replaces) for kind, i, node, replaces in self.wanted]
+        sources = {node: Place(self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]) for node in self.sources}
+        return schedule(wanted, self.checks, sources, threads, reuse)
+
+    def _table(self) -> None:
+        """A number in the table of pointers for each input and output; in-place ones share it."""
+        self.places: dict[Any, int] = {}
+        self.sources = [node for node in self.nodes if node.op in ("input", "array")]
+        for node in self.sources:
+            self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)] = len(self.places)
+        known = {node.attrs: node for node in self.sources if node.op == "input"}
+        count = len(self.places)
+        for kind, i, _, replaces in self.wanted:
+            if replaces is not None and replaces.attrs in known:
+                self.places[kind, i] = self.places["source", replaces.attrs]
+            else:
+                self.places[kind, i] = count
+                count += 1
+        self.size = count
+
+    def _build(self) -> None:
+        self.source, self.calls = program(self.plan)
+        self.library = build.build(self.source)
+        self._step = build.load(self.library)
+        self._process = os.getpid()
+        self._memory()
+
+    def _memory(self) -> None:
+        """The table of pointers, and all that it points to for good."""
+        state, trace = self.state, self.captured.trace
+        self._arena = aligned(self.plan.arena)
+        self._pointers = (ctypes.c_void_p * max(self.size, 1))()
+        self._table_address, self._arena_address = ctypes.addressof(self._pointers), address(self._arena)
+        entries = list(trace.numbers.values())
+        self._numbers = np.zeros(max(len(entries), 1)), np.zeros(max(len(entries), 1), np.int64)
+        self._inputs: list[tuple[int, int]] = []  # place, argument
+        self._numbers_in: list[tuple[int, int, Any, str]] = []
+        self._draws: list[tuple[int, Any]] = []
+        for node in self.sources:
+            if node.op == "array":
+                array = np.ascontiguousarray(trace.arrays[node.attrs[0]])
+                self._keep(self.places["source", ("constant", node.attrs)], array)
+                continue
+            kind, i = node.attrs[0]
+            place = self.places["source", node.attrs]
+            if kind == "argument":
+                self._inputs.append((place, i))
+            elif kind == "data":
+                self._keep(place, _whole(state.tensors[i]._data))
+            elif kind == "array":
+                self._keep(place, _whole(state.arrays[i][2]))
+            elif kind == "number":
+                owner, name, first, _ = entries[i]
+                which = 0 if first.dtype.kind == "f" else 1
+                self._numbers_in.append((which, i, owner, name))
+                self._pointers[place] = address(self._numbers[which]) + 8 * i
+            elif kind == "draw":
+                self._draws.append((place, i))
+        self._grads_in = [
+            (self.places["source", node.attrs], state.tensors[node.attrs[0][1]])
+            for node in self.sources
+            if node.op == "input" and node.attrs[0][0] == "grad"
+        ]
+        self._outputs()
+        self._guards()
+
+    def _keep(self, place: int, array: np.ndarray) -> None:
+        self.__dict__.setdefault("_held", []).append(array)
+        self._pointers[place] = address(array)
+
+    def _outputs(self) -> None:
+        state, made = self.state, self.captured
+        self._grads_out: list[tuple[int, Tensor, list[Any]]] = []
+        self._fresh: list[tuple[int, int, Any, Any]] = []  # leaves, made anew in each call
+        self._small: dict[int, np.ndarray] = {}  # leaves that are copied out
+        self._argument_grads: list[tuple[int, int, Any, Any]] = []
+        self._counted: list[tuple[Any, str, bool]] = []
+        counts = np.zeros(max(len(self.counts), 1)), np.zeros(max(len(self.counts), 1), np.int64)
+        self._counts = counts
+        for kind, i, node, _ in self.wanted:
+            place = self.places[kind, i]
+            if kind == "leaf":
+                if node.size <= 4096:
+                    self._small[i] = np.empty(node.shape, node.dtype)
+                    self._keep(place, self._small[i])
+                else:
+                    self._fresh.append((place, i, node.shape, node.dtype))
+            elif kind == "data" and self._pointers[place] is None:
+                self._keep(place, _whole(state.tensors[i]._data))
+            elif kind == "array" and self._pointers[place] is None:
+                self._keep(place, _whole(state.arrays[i][2]))
+            elif kind == "grad":
+                t = state.tensors[i]
+                self._grads_out.append((place, t, [np.empty_like(t._data)]))
+            elif kind == "argument grad":
+                self._argument_grads.append((place, i, node.shape, node.dtype))
+            elif kind == "number":
+                whole = node.dtype.kind != "f"
+                self._pointers[place] = address(counts[whole]) + 8 * i
+        for entry in self.counts:
+            self._counted.append((entry[0], entry[1], entry[3].node.dtype.kind != "f"))
+        self._cleared = [
+            state.tensors[i] for i, pair in enumerate(made.grads) if pair is not None and pair[1] is None
+        ]
+
+    def _guards(self) -> None:
+        state, trace = self.state, self.captured.trace
+        needed = {id(t) for _, t in self._grads_in}
+        self._tensors = [(t, t._data, t._requires_grad, id(t) in needed) for t in state.tensors]
+        self.moving = [(owner, name) for owner, name, _, _ in trace.numbers.values() if isinstance(owner, dict)]
+        by_id = {id(container): (container, before) for container, before in state.snapshots}
+        self._moving = [(owner, name, by_id[id(owner)][1]) for owner, name in self.moving if id(owner) in by_id]
+        for generator, *_ in trace.draws:
+            self.__dict__.setdefault("_generators", {})[id(generator)] = generator
+
+    # -- calling it ---------------------------------------------------------------------------------------------------------
+
+    def holds(self) -> bool:
+        """Whether all is as the trace found it."""
+        for t, data, required, needed in self._tensors:
+            if t._data is not data or t._requires_grad is not required or t._node is not None or (needed and t._grad is None):
+                self.reason = f"a tensor of shape {t.shape}"
+                return False
+        for owner, name, before in self._moving:
+            now, was = owner.get(name), before[name]
+            if type(now) is not type(was) or bool(now) is not bool(was):
+                self.reason = repr(name)
+                return False
+            before[name] = now
+        self.reason = self.state.changed()
+        return self.reason is None
+
+    def generators(self) -> list[tuple[Any, Any]]:
+        """The generators that the step draws from, and their states."""
+        return [(generator, generator.bit_generator.state) for generator in self.__dict__.get("_generators", {}).values()]
+
+    def run(self, leaves: Sequence[Any]) -> tuple[Any, int]:
+        """Call the step on the arguments' arrays: its result, and whether a check failed."""
+        pointers, held = self._pointers, []
+        if os.getpid() != self._process and self.threads > 1:
+            self._after_fork()
+        for place, i in self._inputs:
+            x = leaves[self.known[i]]
+            array = x._data if isinstance(x, Tensor) else x
+            if not array.flags.c_contiguous or not array.dtype.isnative:
+                array = np.ascontiguousarray(array)
+                held.append(array)
+            pointers[place] = address(array)
+        for which, i, owner, name in self._numbers_in:
+            self._numbers[which][i] = owner[name] if isinstance(owner, dict) else getattr(owner, name)
+        for place, i in self._draws:
+            generator, distribution, args, kwargs, node = self.captured.trace.draws[i]
+            array = np.ascontiguousarray(getattr(generator, distribution)(*args, **kwargs), node.dtype)
+            held.append(array)
+            pointers[place] = address(array)
+        for place, t in self._grads_in:
+            array = _whole(t._grad)
+            held.append(array)
+            pointers[place] = address(array)
+        for place, t, box in self._grads_out:
+            array = box[0]
+            # one reference from the list, one from `array`, one from the call, one perhaps from the tensor
+            if getrefcount(array) > 3 + (t._grad is array):
+                box[0] = array = np.empty_like(t._data)
+            pointers[place] = address(array)
+        fresh: dict[int, np.ndarray] = {}
+        for place, i, shape, dtype in self._fresh:
+            fresh[i] = array = np.empty(shape, dtype)
+            pointers[place] = address(array)
+        own = []
+        for place, i, shape, dtype in self._argument_grads:
+            array = np.empty(shape, dtype)
+            own.append((leaves[self.known[i]], array))
+            pointers[place] = address(array)
+        failed = self._step(self._table_address, self._arena_address, None)
+        if failed:
+            return None, failed
+        for _, t, box in self._grads_out:
+            t._grad = box[0]
+        for t in self._cleared:
+            t._grad = None
+        for t, array in own:
+            t._grad = array
+        for i, (owner, name, whole) in enumerate(self._counted):
+            value = self._counts[whole][i].item()
+            if isinstance(owner, dict):
+                owner[name] = value
+            else:
+                setattr(owner, name, value)
+        small = self._small
+
+        def filled(leaf: Any) -> Any:
+            if isinstance(leaf, Leaf):
+                array = fresh[leaf.index] if leaf.index in fresh else small[leaf.index].copy()
+                return _wrap(array) if leaf.kind == "tensor" else array if leaf.kind == "array" else array.item()
+            return leaf.tensor if isinstance(leaf, Seen) else leaf
+
+        tree = self.captured.result
+        return (filled(tree) if isinstance(tree, Leaf) else map_tree(filled, tree)), 0
+
+    def _after_fork(self) -> None:
+        """In a forked process the other threads are gone, and OpenMP would wait for them for ever: go on with one."""
+        self.threads, self.plan = 1, self.schedule(1)
+        self.source, self.calls = program(self.plan)
+        self._step = build.load(build.build(self.source))
+        self._arena = aligned(self.plan.arena)
+        self._arena_address, self._process = address(self._arena), os.getpid()
+
+    # -- checking it --------------------------------------------------------------------------------------------------------
+
+    def saved(self) -> Any:
+        """Copies of all that the step may write."""
+        state = self.state
+        return (
+            [t._data.copy() for t in state.tensors],
+            [None if t._grad is None else t._grad.copy() for t in state.tensors],
+            [array.copy() for _, _, array in state.arrays],
+            [(owner, name, owner[name]) for owner, name in self.moving],
+        )
+
+    def restore(self, saved: Any) -> None:
+        """Put copies back."""
+        state = self.state
+        for t, data, grad in zip(state.tensors, saved[0], saved[1], strict=True):
+            t._data[...] = data
+            t._grad = None if grad is None else grad.copy()
+        for (_, _, array), before in zip(state.arrays, saved[2], strict=True):
+            array[...] = before
+        for owner, name, value in saved[3]:
+            owner[name] = value
+
+    def compare(self, before: Any, ours: Any, theirs: Any, result: Any, expected: Any) -> str | None:
+        """What differs beyond rounding, or None."""
+        state = self.state
+        given: list[Any] = []
+        wanted: list[Any] = []
+        map_tree(given.append, result)
+        map_tree(wanted.append, expected)
+        for i, (a, b) in enumerate(zip(given, wanted, strict=True)):
+            if isinstance(b, (Tensor, np.ndarray, float, int)) and not close(_values(a), _values(b)):
+                return f"what it returns, leaf {i}: {_values(a).reshape(-1)[:3]} instead of {_values(b).reshape(-1)[:3]}"
+        largest = max((float(np.abs(g).max()) for g in theirs[1] if g is not None and g.size and np.isfinite(g).all()), default=0.0)
+        sure: dict[int, np.ndarray] = {}
+        for i, t in enumerate(state.tensors):
+            a, b = ours[1][i], theirs[1][i]
+            if (a is None) is not (b is None):
+                return f"whether a tensor of shape {t.shape} has a gradient"
+            if a is not None:
+                if not close(a, b, 1e-5 * largest):
+                    return f"the gradient of a tensor of shape {t.shape}"
+                sure[i] = np.abs(a - b) <= 1e-3 * np.abs(b)
+        for i, t in enumerate(state.tensors):
+            if not close(ours[0][i], theirs[0][i], 0.0, before[0][i], sure.get(i)):
+                return f"the new values of a tensor of shape {t.shape}"
+        owners = {}
+        for i, t in enumerate(state.tensors):
+            owners.setdefault(t.shape, []).append(i)
+        for k, (_, key, array) in enumerate(state.arrays):
+            if not close(ours[2][k], theirs[2][k], 0.0, before[2][k]):
+                masks = [sure[i] for i in owners.get(array.shape, []) if i in sure]
+                if not any(close(ours[2][k], theirs[2][k], 0.0, before[2][k], mask) for mask in masks):
+                    return f"the array {key!r} of shape {array.shape}"
+        for (_, name, a), (_, _, b) in zip(ours[3], theirs[3], strict=True):
+            if a != b:
+                return f"the number {name!r}: {a} instead of {b}"
+        return None
+
+    def locate(self, leaves: Sequence[Any]) -> str:
+        """Where a disagreement begins: in the trace, or in which kernel."""
+        return "If it depends on Python's state that changes from call to call, pass that as an argument."
+
+
+def close(a: Any, b: Any, allowed: float = 0.0, before: Any = None, where: Any = None) -> bool:
+    """Whether two arrays agree to rounding: relative to each value, the largest, and, of what was updated, the largest change."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind != "f":
+        return bool((a == b).all())
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(b)
+        scale = float(np.abs(b[finite]).max()) if finite.any() else 0.0
+        step = 0.0
+        if before is not None and before.shape == b.shape:
+            change = np.abs(b - before)[finite]
+            step = float(change.max()) if change.size else 0.0
+        tolerance = 1e-3 * np.abs(b) + 2e-5 * scale + 1e-2 * step + allowed
+        good = (np.abs(a - b) <= tolerance) | (a == b) | (np.isnan(a) & np.isnan(b))
+    return bool(good.all() if where is None or where.shape != good.shape else good[where].all())
+
+
+def _values(x: Any) -> np.ndarray:
+    return np.asarray(x._data if isinstance(x, Tensor) else x)
+
+
+def _whole(array: Any) -> np.ndarray:
+    if not array.flags.c_contiguous:
+        raise Untraceable(f"it uses an array of shape {array.shape} that is not contiguous in memory. Copy it: np.ascontiguousarray")
+    return array  # type: ignore[no-any-return]
+
+
+def address(array: np.ndarray) -> int:
+    """Where an array's memory begins."""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def aligned(size: int) -> np.ndarray:
+    """Bytes that begin at a cache line."""
+    room = np.empty(size + 64, np.uint8)
+    start = -address(room) % 64
+    return room[start : start + size] if size else room
+
+
+from sys import getrefcount  # noqa: E402
+
+__all__ = ["BuildError", "Call", "Capture", "Compiled", "Disagreement", "State", "Untraceable", "compile"]
+BuildError = build.BuildError

@@ -1,0 +1,328 @@
+"""Chapter 3, first half: the passes that rewrite the graph.
+
+`simplify` makes the graph anew, node by node, and looks at each through a handful of rules:
+
+    constants        what is computed of constants alone is computed now
+    algebra          x * 1, x - 0, x / 2^k, x ** 2, casts to the same dtype, reductions over axes of size one
+    views            reshapes of reshapes, transposes of transposes, slices of slices; what changes nothing goes
+    transposes sink  f(transpose(x), y) = transpose(f(x, transpose'(y))): elementwise work is done in the order in which the
+                     elements lie in memory, and most transposes meet their inverse and vanish
+    common values    a node that is there already, the same operation on the same inputs, is not made again
+
+Dead code falls away by itself: only what the outputs need is made anew. Each rule is exact, down to NaN, infinity and the sign
+of zero; a rewrite that is true of real numbers alone, such as x + 0 = x (for -0) or x * 0 = 0 (for NaN), is not here.
+
+`relu`'s backward shows them at work. The rule says `g * (x > 0)`, and the loss is a mean of (64, 10) squares:
+
+    broadcast 1.0 (64, 10); multiply by 0.0015625 (64, 10); multiply by 2; multiply by x ...     ->  multiply x 0.003125
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .graph import ELEMENTWISE, VIEWS, Node, Shape, constant, evaluate, ordered
+
+Made = Node | None
+
+
+def simplify(outputs: Sequence[Node]) -> list[Node]:
+    """The same values in the same order, computed with less."""
+    return Simplifier().graph(outputs)
+
+
+class Simplifier:
+    """Makes nodes that are as simple as the rules of this module can tell, and none twice."""
+
+    def __init__(self) -> None:
+        self._made: dict[Any, Node] = {}
+
+    def graph(self, outputs: Sequence[Node]) -> list[Node]:
+        """New nodes for the outputs."""
+        new: dict[Node, Node] = {}
+        for node in ordered(outputs):
+            new[node] = self.make(node.op, [new[x] for x in node.inputs], node.attrs, node.shape, node.dtype, node.line)
+        return [new[node] for node in outputs]
+
+    def make(self, op: str, inputs: Sequence[Node], attrs: tuple[Any, ...], shape: Shape, dtype: Any, line: Any = None) -> Node:
+        """A node with this value: a simpler one where a rule knows it, or the one that there is."""
+        node = Node(op, inputs, attrs, shape, dtype, line=line)
+        for rule in RULES.get(op, ()):
+            found = rule(self, node)
+            if found is not None:
+                return found
+        key = (op, tuple(id(x) for x in inputs), _key(attrs), shape, node.dtype)
+        return self._made.setdefault(key, node)
+
+    def like(self, node: Node, inputs: Sequence[Node], shape: Shape | None = None, attrs: tuple[Any, ...] | None = None) -> Node:
+        """The same operation on other inputs."""
+        return self.make(
+            node.op, inputs, node.attrs if attrs is None else attrs, node.shape if shape is None else shape, node.dtype, node.line
+        )
+
+    def reshape(self, x: Node, shape: Shape) -> Node:
+        """x in another shape."""
+        return self.make("reshape", (x,), (), shape, x.dtype, x.line)
+
+    def transpose(self, x: Node, axes: Sequence[int]) -> Node:
+        """x with its axes permuted."""
+        return self.make("transpose", (x,), (tuple(axes),), tuple(x.shape[i] for i in axes), x.dtype, x.line)
+
+    def constant(self, value: Any, dtype: Any) -> Node:
+        """A number."""
+        made = constant(value, dtype)
+        return self.make("constant", (), made.attrs, (), dtype)
+
+    def filled(self, node: Node, value: Any) -> Node:
+        """A constant in a node's shape."""
+        x = self.constant(value, node.dtype)
+        return x if not node.shape else self.make("broadcast", (self.reshape(x, (1,) * len(node.shape)),), (), node.shape, node.dtype)
+
+
+def _key(attrs: tuple[Any, ...]) -> Any:
+    """Attributes to compare by: 0.0 and -0.0, 1 and True differ, and a NaN is one."""
+    return tuple(repr(x) if isinstance(x, float) else (type(x), x) for x in attrs)
+
+
+def value_of(node: Node) -> Any:
+    """The number that all elements of a node are, or None where that is not known."""
+    while node.op in ("reshape", "broadcast", "transpose", "slice"):
+        node = node.inputs[0]
+    return node.attrs[0] if node.op == "constant" else None
+
+
+def _as_constants(s: Simplifier, node: Node) -> Made:
+    """Inputs that are one number everywhere become constants; what has no other inputs is computed now."""
+    values = [value_of(x) for x in node.inputs]
+    if all(value is None for value in values):
+        return None
+    inputs = [x if value is None else s.constant(value, x.dtype) for x, value in zip(node.inputs, values, strict=True)]
+    if None not in values:
+        scalar = Node(node.op, inputs, node.attrs, (), node.dtype)
+        return s.filled(node, evaluate(scalar, [np.asarray(v, x.dtype) for v, x in zip(values, inputs, strict=True)]).item())
+    return None if inputs == list(node.inputs) else s.like(node, inputs)
+
+
+def _algebra(s: Simplifier, node: Node) -> Made:
+    x, y = node.inputs
+    value = y.attrs[0] if y.op == "constant" else None
+    floats = node.dtype.kind == "f"
+    match node.op:
+        case "multiply" if floats and x.op == "constant":
+            return s.like(node, (y, x))  # the constant goes second
+        case "multiply" | "divide" | "power" if floats and value == 1:
+            return x
+        case "multiply" if floats and value == -1:
+            return s.make("negative", (x,), (), node.shape, node.dtype, node.line)
+        case "subtract" if floats and value == 0 and not math.copysign(1, value) < 0:
+            return x
+        case "divide" if floats and value and math.isfinite(value) and abs(math.frexp(value)[0]) == 0.5 and 1e-30 < abs(value) < 1e30:
+            return s.make("multiply", (x, s.constant(1 / value, node.dtype)), (), node.shape, node.dtype, node.line)
+        case "power" if floats and value in (2, 0.5):  # NumPy does the same
+            return s.make("square" if value == 2 else "sqrt", (x,), (), node.shape, node.dtype, node.line)
+        case "power" if floats and value == -1:
+            return s.make("divide", (s.constant(1, node.dtype), x), (), node.shape, node.dtype, node.line)
+    return None
+
+
+def _negative(s: Simplifier, node: Node) -> Made:
+    (x,) = node.inputs
+    return x.inputs[0] if x.op == "negative" else None
+
+
+def _cast(s: Simplifier, node: Node) -> Made:
+    (x,) = node.inputs
+    return x if x.dtype == node.dtype else None
+
+
+def _sink_transposes(s: Simplifier, node: Node) -> Made:
+    """Elementwise work on a transposed value is done before the transpose."""
+    axes = next((x.attrs[0] for x in node.inputs if x.op == "transpose"), None)
+    if axes is None:
+        return None
+    back = tuple(axes.index(i) for i in range(len(axes)))
+    inputs = [x if x.op == "constant" else s.transpose(x, back) for x in node.inputs]
+    shape = tuple(node.shape[i] for i in back)
+    return s.transpose(s.like(node, inputs, shape), axes)
+
+
+def _reshape(s: Simplifier, node: Node) -> Made:
+    (x,) = node.inputs
+    if x.shape == node.shape:
+        return x
+    if x.op == "reshape":
+        return s.reshape(x.inputs[0], node.shape)
+    if x.op == "broadcast" and x.inputs[0].size == 1:
+        inner = s.reshape(x.inputs[0], (1,) * len(node.shape))
+        return s.make("broadcast", (inner,), (), node.shape, node.dtype, node.line)
+    if x.op == "broadcast":  # axes of size one come and go under a broadcast
+        kept = [n for n in x.shape if n != 1]
+        if kept == [n for n in node.shape if n != 1]:
+            sizes = iter([small for small, n in zip(x.inputs[0].shape, x.shape, strict=True) if n != 1])
+            inner = s.reshape(x.inputs[0], tuple(1 if n == 1 else next(sizes) for n in node.shape))
+            return s.make("broadcast", (inner,), (), node.shape, node.dtype, node.line)
+    return None
+
+
+def _transpose(s: Simplifier, node: Node) -> Made:
+    (x,), (axes,) = node.inputs, node.attrs
+    if axes == tuple(range(len(axes))):
+        return x
+    if [i for i in axes if x.shape[i] != 1] == [i for i in range(len(axes)) if x.shape[i] != 1]:
+        return s.reshape(x, node.shape)
+    if x.op == "transpose":
+        return s.transpose(x.inputs[0], [x.attrs[0][i] for i in axes])
+    if x.op == "broadcast":
+        return s.make("broadcast", (s.transpose(x.inputs[0], axes),), (), node.shape, node.dtype, node.line)
+    return None
+
+
+def _broadcast(s: Simplifier, node: Node) -> Made:
+    (x,) = node.inputs
+    if x.shape == node.shape:
+        return x
+    if x.op == "broadcast":
+        return s.like(node, x.inputs)
+    if x.op == "transpose":
+        axes = x.attrs[0]
+        back = tuple(axes.index(i) for i in range(len(axes)))
+        return s.transpose(s.like(node, x.inputs, tuple(node.shape[i] for i in back)), axes)
+    return None
+
+
+def _slice(s: Simplifier, node: Node) -> Made:
+    (x,), (triples,) = node.inputs, node.attrs
+    if x.shape == node.shape and all(step > 0 for _, step, _ in triples):
+        return x
+    if value_of(x) is not None:
+        return s.filled(node, value_of(x))
+    if x.op == "slice":
+        outer = [
+            (start + step * first, step * stride, count)
+            for (start, step, _), (first, stride, count) in zip(x.attrs[0], triples, strict=True)
+        ]
+        return s.like(node, x.inputs, attrs=(tuple(outer),))
+    if x.op == "transpose":
+        axes = x.attrs[0]
+        back = tuple(axes.index(i) for i in range(len(axes)))
+        inner = s.make("slice", x.inputs, (tuple(triples[i] for i in back),), tuple(node.shape[i] for i in back), node.dtype, node.line)
+        return s.transpose(inner, axes)
+    if x.op == "place":
+        for part, where in zip(x.inputs, x.attrs[0], strict=True):
+            inner = _inside(triples, where)
+            if inner is not None:
+                return s.like(node, (part,), attrs=(inner,))
+    return None
+
+
+def _inside(seen: Any, placed: Any) -> Any:
+    """The slice of a part of `place` that shows the same elements as a slice of the whole, if all of them are of that part."""
+    inner = []
+    for (start, step, count), (at, stride, length) in zip(seen, placed, strict=True):
+        first, last = start - at, start + step * (count - 1) - at
+        if first % stride or (count > 1 and step % stride) or not (0 <= first // stride < length and 0 <= last // stride < length):
+            return None
+        inner.append((first // stride, step // stride if count > 1 else 1, count))
+    return tuple(inner)
+
+
+def _reduce(s: Simplifier, node: Node) -> Made:
+    (x,), (kind, axes) = node.inputs, node.attrs
+    if node.size == x.size:  # over axes of size one
+        return s.reshape(x, node.shape) if node.dtype == x.dtype else None
+    small = tuple(axis for axis in axes if x.shape[axis] != 1)
+    if small != axes:
+        return s.like(node, (x,), attrs=(kind, small))
+    if x.op == "transpose":
+        order = x.attrs[0]
+        back = tuple(order.index(i) for i in range(len(order)))
+        inner = s.like(node, x.inputs, tuple(node.shape[i] for i in back), (kind, tuple(sorted(order[axis] for axis in axes))))
+        return s.transpose(inner, order)
+    if kind == "sum" and x.op == "reduce" and x.attrs[0] == "sum":
+        return s.like(node, x.inputs, attrs=(kind, tuple(sorted({*x.attrs[1], *axes}))))
+    return None
+
+
+def _matmul(s: Simplifier, node: Node) -> Made:
+    """A stack of matrices times one matrix that is the same for all is a single product of all their rows."""
+    x, y = node.inputs
+    if len(node.shape) > 2 and y.op == "broadcast" and y.inputs[0].size == math.prod(y.shape[-2:]) and x.op != "broadcast":
+        rows, columns = math.prod(node.shape[:-1]), node.shape[-1]
+        flat = s.make("matmul", (s.reshape(x, (rows, x.shape[-1])), s.reshape(y.inputs[0], y.shape[-2:])), (), (rows, columns), node.dtype)
+        return s.reshape(flat, node.shape)
+    return None
+
+
+def _add(s: Simplifier, node: Node) -> Made:
+    """The sum of arrays that are 0 but for slices which do not overlap is one array of all these slices."""
+    x, y = node.inputs
+    if x.op == y.op == "place" and x.attrs[1] == y.attrs[1] == 0 and len(x.inputs) + len(y.inputs) <= PARTS:
+        if all(_disjoint(a, b) for a in x.attrs[0] for b in y.attrs[0]):
+            return s.like(x, (*x.inputs, *y.inputs), attrs=((*x.attrs[0], *y.attrs[0]), 0))
+    return None
+
+
+def _disjoint(a: Any, b: Any) -> bool:
+    """Whether two slices have no element in common, as told by one axis."""
+    for (start, step, count), (other, stride, length) in zip(a, b, strict=True):
+        if start + step * (count - 1) < other or other + stride * (length - 1) < start:
+            return True
+        if step == stride and (start - other) % step:
+            return True
+    return False
+
+
+def _place(s: Simplifier, node: Node) -> Made:
+    (where, fill) = node.attrs
+    if fill is not None and sum(x.size for x in node.inputs) == node.size:  # the parts, which do not overlap, are all
+        return s.like(node, node.inputs, attrs=(where, None))
+    if len(node.inputs) == 1 and node.inputs[0].shape == node.shape and where[0] == tuple((0, 1, n) for n in node.shape):
+        return node.inputs[0]
+    axes = next((x.attrs[0] for x in node.inputs if x.op == "transpose"), None)
+    if axes is not None:
+        back = tuple(axes.index(i) for i in range(len(axes)))
+        inputs = [s.transpose(x, back) for x in node.inputs]
+        inner = tuple(tuple(triples[i] for i in back) for triples in where)
+        return s.transpose(s.like(node, inputs, tuple(node.shape[i] for i in back), (inner, fill)), axes)
+    return None
+
+
+def _gather(s: Simplifier, node: Node) -> Made:
+    """x[arange(n), labels] of few columns: the sum along each row of what stands at the label, which fuses with the row."""
+    (x, *indices), (axes, runs) = node.inputs, node.attrs
+    if axes == (0, 1) and runs == (-1,) and len(x.shape) == 2 and x.shape[1] <= COLUMNS and _counts(indices[0], x.shape[0]):
+        columns = s.make("iota", (), (), (1, x.shape[1]), np.int64)
+        wide = s.make("broadcast", (columns,), (), x.shape, np.int64)
+        label = s.make("broadcast", (s.reshape(indices[1], (x.shape[0], 1)),), (), x.shape, np.int64)
+        here = s.make("equal", (label, wide), (), x.shape, bool)
+        value = s.make("where", (here, x, s.constant(0, x.dtype)), (), x.shape, x.dtype)
+        return s.reshape(s.make("reduce", (value,), ("sum", (1,)), (x.shape[0], 1), x.dtype, node.line), node.shape)
+    return None
+
+
+def _counts(node: Node, n: int) -> bool:
+    """Whether a node is 0, 1, ..., n - 1."""
+    return node.op == "iota" and node.shape == (n,)
+
+
+COLUMNS = 2048  # up to which a gather along rows is done by looking at all of a row
+PARTS = 4096  # that one array is made of
+ELEMENTS: tuple[Callable[[Simplifier, Node], Made], ...] = (_as_constants, _sink_transposes)
+RULES: dict[str, tuple[Callable[[Simplifier, Node], Made], ...]] = {
+    **{op: ELEMENTS for op in ELEMENTWISE},
+    **{op: (_as_constants, _algebra, _sink_transposes) for op in ("multiply", "divide", "power", "subtract")},
+    "add": (_as_constants, _sink_transposes, _add),
+    "negative": (_as_constants, _negative, _sink_transposes),
+    "cast": (_as_constants, _cast, _sink_transposes),
+    "reshape": (_reshape,),
+    "transpose": (_transpose,),
+    "broadcast": (_broadcast,),
+    "slice": (_slice,),
+    "reduce": (_reduce,),
+    "matmul": (_matmul,),
+    "place": (_place,),
+    "gather": (_gather,),
+}
