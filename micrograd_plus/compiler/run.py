@@ -27,7 +27,7 @@ from ..tensor import Tensor, _state, _wrap
 from . import build
 from .c import Call, program
 from .capture import Capture, Leaf, Seen, capture, map_tree
-from .graph import Node, ordered
+from .graph import Node, evaluate, ordered
 from .schedule import Output, Place, Schedule, cost, schedule
 from .simplify import simplify
 from .state import PLAIN, State, reach
@@ -305,7 +305,10 @@ class Step:
 
     def schedule(self, threads: int, reuse: bool = True) -> Schedule:
         """The kernels and their memory."""
-        wanted = [Output(node, Place(self.places[kind, i]), replaces) for kind, i, node, replaces in self.wanted]
+        read = set(self.sources)
+        wanted = [
+            Output(node, Place(self.places[kind, i]), replaces if replaces in read else None) for kind, i, node, replaces in self.wanted
+        ]
         sources = {node: Place(self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]) for node in self.sources}
         return schedule(wanted, self.checks, sources, threads, reuse)
 
@@ -573,8 +576,64 @@ class Step:
         return None
 
     def locate(self, leaves: Sequence[Any]) -> str:
-        """Where a disagreement begins: in the trace, or in which kernel."""
-        return "If it depends on Python's state that changes from call to call, pass that as an argument."
+        """Where a disagreement begins: in a kernel, told by NumPy's value of what it stores, or else in the trace."""
+        values = self.evaluated(leaves)
+        plan = self.schedule(self.threads, reuse=False)
+        text, _ = program(plan)
+        step, arena = build.load(build.build(text)), aligned(plan.arena)
+        places = {place: np.empty(node.shape, node.dtype) for (kind, i, node, _) in self.wanted if (place := self.places[kind, i]) >= 0}
+        table = (ctypes.c_void_p * max(self.size, 1))()
+        for node in self.sources:
+            place = self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]
+            places[place] = np.array(values[node], order="C")
+        for place, array in places.items():
+            table[place] = address(array)
+        step(ctypes.addressof(table), address(arena), None)
+        for kernel in plan.kernels:
+            for store in kernel.stores:
+                if store.slices is None and store.target is store.node and store.node in values:
+                    where = plan.memory[store.node]
+                    if isinstance(where, Place):
+                        found = places[where.index].reshape(store.node.shape)
+                    else:
+                        size = store.node.size * store.node.dtype.itemsize
+                        found = arena[where : where + size].view(store.node.dtype).reshape(store.node.shape)
+                    if not close(found, np.asarray(values[store.node])):
+                        line = f", from line {store.node.line[1]} of {store.node.line[0]}" if store.node.line else ""
+                        return f"It begins in {kernel!r}, in {store.node!r}{line}. This is an error of the compiler: please report it."
+        return (
+            "All kernels compute what was traced, so the trace is not what the function does: "
+            "if it depends on something that changes from call to call, pass that as an argument."
+        )
+
+    def evaluated(self, leaves: Sequence[Any]) -> dict[Node, np.ndarray]:
+        """All nodes of the graph, computed by NumPy from what is there now; random draws are made."""
+        state, trace = self.state, self.captured.trace
+        entries = list(trace.numbers.values())
+        values: dict[Node, np.ndarray] = {}
+        drawn = [np.asarray(getattr(g, name)(*args, **kwargs)) for g, name, args, kwargs, _ in trace.draws]
+        for node in self.nodes:
+            if node.op == "array":
+                values[node] = trace.arrays[node.attrs[0]]
+            elif node.op == "input":
+                kind, i = node.attrs[0]
+                match kind:
+                    case "argument":
+                        values[node] = _values(leaves[self.known[i]])
+                    case "data":
+                        values[node] = state.tensors[i]._data
+                    case "grad":
+                        values[node] = state.tensors[i].grad
+                    case "array":
+                        values[node] = state.arrays[i][2]
+                    case "number":
+                        owner, name = entries[i][:2]
+                        values[node] = np.asarray(owner[name] if isinstance(owner, dict) else getattr(owner, name))
+                    case "draw":
+                        values[node] = drawn[i]
+            else:
+                values[node] = evaluate(node, [values[x] for x in node.inputs])
+        return values
 
 
 def close(a: Any, b: Any, allowed: float = 0.0, before: Any = None, where: Any = None) -> bool:

@@ -46,6 +46,7 @@ CHEAP = {
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_not"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "invert"),
 }
+SMALL = 64  # elements of a loop that is run as early as it can be
 SERIAL = 20_000  # operations that one thread does in the time that it takes to bring others in
 ALIGNMENT = 64  # bytes: of a cache line, and of the widest vectors
 
@@ -129,6 +130,7 @@ class Fuser:
         self.stored: set[Node] = set()  # the nodes that lie in memory
         self.readers: dict[Node, list[Kernel]] = {}
         self._seen: dict[Node, tuple[Node, np.ndarray]] = {}
+        self._of_numbers: list[Kernel] = []
         self._checks: list[tuple[int, int]] = []  # the order of each check, and its kernel as a bit
         self._copies: dict[Node, Node] = {}
         self.operands: dict[Node, tuple[Node, ...]] = {}  # of a product, its inputs, or copies of them
@@ -250,11 +252,15 @@ class Fuser:
         """Give an elementwise node or a reduction to a loop kernel: one that there is, or a new one."""
         size = node.inputs[0].size if node.op == "reduce" else node.size
         inputs = [self.seen(x) for x in node.inputs]
+        homes = {self.home[base]: None for base, _ in inputs if base in self.home}
+        self._merged([kernel for kernel in homes if kernel.kind == "loop" and kernel.size == size])
         for kernel in self._candidates(node, inputs, size):
             level = self._fits(kernel, node, inputs, size)
             if level is not None:
                 return self._join(kernel, node, inputs, level)
         kernel = self._new("loop", size)
+        if size == 1:
+            self._of_numbers.append(kernel)
         return self._join(kernel, node, inputs, self._fits(kernel, node, inputs, size) or "full")
 
     def _candidates(self, node: Node, inputs: list[tuple[Node, np.ndarray]], size: int) -> list[Kernel]:
@@ -265,6 +271,8 @@ class Fuser:
             if strided.size == size and base.op not in ("constant", "iota"):
                 found.update(dict.fromkeys(self.readers.get(base, [])[-3:]))
         loops = [kernel for kernel in found if kernel.kind == "loop"]
+        if size == 1:  # numbers are computed together
+            loops += [kernel for kernel in self._of_numbers[-2:] if kernel not in found]
         return sorted(loops, key=lambda kernel: kernel.index, reverse=True)[:6]
 
     def _fits(self, kernel: Kernel, node: Node, inputs: list[tuple[Node, np.ndarray]], size: int) -> str | None:
@@ -308,6 +316,74 @@ class Fuser:
             return "rows" if length is not None else "sum"
         return level
 
+    def _merged(self, kernels: list[Kernel]) -> None:
+        """Make one kernel of several that run over as many elements, where a node needs values of them all."""
+        kernels.sort(key=lambda kernel: kernel.index)
+        while len(kernels) > 1:
+            young, old = kernels.pop(), kernels[-1]
+            if self._can_merge(old, young):
+                self._merge(old, young)
+
+    def _can_merge(self, a: Kernel, b: Kernel) -> bool:
+        if a.inner is not None and b.inner is not None and a.inner != b.inner:
+            return False
+        if not _chain(a.bounds | b.bounds):
+            return False
+        both = 1 << a.index | 1 << b.index
+        for i in _bits((a.before | b.before) & ~both):
+            if self.kernels[i].before & both:
+                return False  # between them
+        for reader, maker in ((a, b), (b, a)):
+            for base, views in reader.reads.items():
+                if not self.makers[base] & both:
+                    continue
+                if self.home.get(base) is not maker or self.level.get(base) not in ("full", "row"):
+                    return False
+                level = self.level[base]
+                if level == "row" and maker.inner is None:
+                    return False
+                for strided in views:
+                    size = maker.size if level == "full" else maker.size // (maker.inner or 1)
+                    if strided.size == size:
+                        if not strided.flags.c_contiguous:
+                            return False
+                    elif not self._same(maker, strided, "full", level):
+                        return False
+            if reader.fill is not None or any(store.slices is not None and self.makers[store.target] & both & ~(1 << reader.index) for store in reader.stores):
+                return False
+        gathered = [x for kernel in (a, b) for node in kernel.nodes if node.op == "gather" for x in (self.seen(node.inputs[0])[0],)]
+        return not any(self.makers[x] & both for x in gathered)
+
+    def _merge(self, a: Kernel, b: Kernel) -> None:
+        """Have the older kernel do the younger one's work."""
+        gone, here = 1 << b.index, 1 << a.index
+        a.nodes = sorted([*a.nodes, *b.nodes], key=lambda node: node.order)
+        a.bounds |= b.bounds
+        a.inner = a.inner or b.inner
+        a.stores += b.stores
+        for node in b.nodes:
+            self.home[node] = a
+        for node, bits in self.makers.items():
+            if bits & gone:
+                self.makers[node] = bits & ~gone | here
+        for base, views in b.reads.items():
+            a.reads.setdefault(base, []).extend(views)
+            readers = self.readers[base]
+            readers.remove(b)
+            if a not in readers:
+                readers.append(a)
+        for base in [base for base in a.reads if self.makers[base] & here]:
+            del a.reads[base]
+            self.readers[base].remove(a)
+        before = (a.before | b.before) & ~(gone | here)
+        a.before = before
+        for kernel in self.kernels:
+            if kernel is not a and kernel.before & (gone | here):
+                kernel.before = kernel.before & ~gone | here | before
+        b.kind, b.nodes, b.stores, b.reads, b.before = "gone", [], [], {}, 0
+        if b in self._of_numbers:
+            self._of_numbers.remove(b)
+
     def _same(self, kernel: Kernel, strided: np.ndarray, level: str, known: str) -> bool:
         """Whether a value of this kernel is seen for the element, or the row, that it is computed for."""
         if strided.size not in (kernel.size, kernel.size // (kernel.inner or 1)):
@@ -323,7 +399,53 @@ class Fuser:
             return False
         return (both.strides[0] == strided.itemsize or both.shape[0] == 1) and (both.strides[1] == 0 or both.shape[1] == 1)
 
+    def _again(self, kernel: Kernel, node: Node, inputs: list[tuple[Node, np.ndarray]], level: str) -> list[tuple[Node, np.ndarray]]:
+        """Have cheap values of another kernel, which need not lie in memory otherwise, computed again in this one."""
+        if level != "full":
+            return inputs
+        found = list(inputs)
+        for i, (x, (base, _)) in enumerate(zip(node.inputs, inputs, strict=True)):
+            home = self.home.get(base)
+            if x is not base or home in (None, kernel) or base in self.stored or not self._is_cheap(base, set(), 3):
+                continue
+            copy = self._clone(base, kernel)
+            if copy is not None:
+                node.inputs = (*node.inputs[:i], copy, *node.inputs[i + 1 :])
+                found[i] = self.seen(copy)
+        return found
+
+    def _is_cheap(self, base: Node, whole: set[Node], depth: int) -> bool:
+        """Whether a value costs no more to compute than to load: some operations on one array in memory, and on smaller ones."""
+        if base.op not in CHEAP or not depth or self.level.get(base) != "full" or base.op == "copy":
+            return False
+        for x in base.inputs:
+            source, strided = self.seen(x)
+            if source.op == "constant" or strided.size < base.size or source.size * 8 <= base.size:
+                continue
+            if source in self.stored and strided.flags.c_contiguous:
+                whole.add(source)
+            elif x is not source or not self._is_cheap(source, whole, depth - 1):
+                return False
+        return len(whole) <= 1
+
+    def _clone(self, base: Node, kernel: Kernel) -> Node | None:
+        copy = Node(base.op, base.inputs, base.attrs, base.shape, base.dtype, line=base.line)
+        copy.order = base.order
+        for i, x in enumerate(copy.inputs):
+            source = self.seen(x)[0]
+            if source is x and source not in self.stored and source in self.home and source.size == base.size and self.home[source] is not kernel:
+                inner = self._clone(source, kernel)
+                if inner is None:
+                    return None
+                copy.inputs = (*copy.inputs[:i], inner, *copy.inputs[i + 1 :])
+        inputs = [self.seen(x) for x in copy.inputs]
+        if self._fits(kernel, copy, inputs, copy.size) != "full":
+            return None
+        self._join(kernel, copy, inputs, "full")
+        return copy
+
     def _join(self, kernel: Kernel, node: Node, inputs: list[tuple[Node, np.ndarray]], level: str) -> Kernel:
+        inputs = self._again(kernel, node, inputs, "full" if level in ("rows", "sum") and node.inputs[0].size == kernel.size else level)
         reduced = node.op == "reduce"
         if level == "rows":
             kernel.inner = _row(node)
@@ -480,6 +602,7 @@ def schedule(outputs: Sequence[Output], checks: Sequence[Node], sources: dict[No
     """
     fuser = Fuser()
     fuser.run(ordered([*(output.node for output in outputs), *checks]), set(checks))
+    fuser.readers = {base: list(dict.fromkeys(readers)) for base, readers in fuser.readers.items()}
     memory: dict[Node, Place | int] = dict(sources)
     replaced = {output.replaces for output in outputs if output.replaces is not None}
     kept = {}  # outputs that are an input which another output takes the place of
@@ -491,6 +614,7 @@ def schedule(outputs: Sequence[Output], checks: Sequence[Node], sources: dict[No
     for kernel in fuser.kernels:
         if kernel.kind == "loop":
             kernel.stores += [Store(node, node) for node in kernel.nodes if node in fuser.stored]
+    fuser.kernels = [kernel for kernel in fuser.kernels if kernel.kind != "gone"]
     for kernel in fuser.kernels:
         kernel.parallel = threads > 1 and cost(kernel) > SERIAL
         for node in kernel.nodes if kernel.parallel else ():
@@ -555,31 +679,30 @@ def cost(kernel: Kernel) -> float:
 
 
 def order(fuser: Fuser) -> list[Kernel]:
-    """The kernels in a row, each after those that it waits for, else by age."""
+    """The kernels in a row, each after those that it waits for, else by age; small ones as soon as they can."""
     ready: list[tuple[int, int]] = []
-    waiting = {kernel.index: kernel.before for kernel in fuser.kernels}
-    done = 0
-    age = {kernel.index: min((node.order for node in kernel.nodes), default=0) for kernel in fuser.kernels}
-    for kernel in fuser.kernels:
-        if kernel.kind == "check":
-            age[kernel.index] = -1
-    direct: dict[int, list[int]] = {}
+    followers: dict[int, list[Kernel]] = {}
     left = {}
-    for index, bits in waiting.items():
-        left[index] = bits.bit_count()
-        for i in _bits(bits):
-            direct.setdefault(i, []).append(index)
-        if not bits:
-            heapq.heappush(ready, (age[index], index))
+    by_index = {kernel.index: kernel for kernel in fuser.kernels}
+
+    def age(kernel: Kernel) -> int:
+        small = kernel.kind == "check" or (kernel.kind == "loop" and kernel.size <= SMALL)
+        return -1 if small else min(node.order for node in kernel.nodes)
+
+    for kernel in fuser.kernels:
+        left[kernel.index] = kernel.before.bit_count()
+        for i in _bits(kernel.before):
+            followers.setdefault(i, []).append(kernel)
+        if not kernel.before:
+            heapq.heappush(ready, (age(kernel), kernel.index))
     row = []
     while ready:
         _, index = heapq.heappop(ready)
-        row.append(fuser.kernels[index])
-        done |= 1 << index
-        for other in direct.get(index, []):
-            left[other] -= 1
-            if not left[other]:
-                heapq.heappush(ready, (age[other], other))
+        row.append(by_index[index])
+        for other in followers.get(index, []):
+            left[other.index] -= 1
+            if not left[other.index]:
+                heapq.heappush(ready, (age(other), other.index))
     if len(row) < len(fuser.kernels):
         raise AssertionError("kernels wait for one another")
     return row

@@ -63,6 +63,12 @@ class Simplifier:
             node.op, inputs, node.attrs if attrs is None else attrs, node.shape if shape is None else shape, node.dtype, node.line
         )
 
+    def known(self, op: str, node: Node, other: tuple[str, Node, Node]) -> Made:
+        """A comparison of another value with node's second input, if that value, (op, x, y), is there already."""
+        name, x, y = other
+        found = self._made.get((name, (id(x), id(y)), (), x.shape, x.dtype))
+        return None if found is None else self.make(op, (found, node.inputs[1]), (), node.shape, node.dtype, node.line)
+
     def reshape(self, x: Node, shape: Shape) -> Node:
         """x in another shape."""
         return self.make("reshape", (x,), (), shape, x.dtype, x.line)
@@ -125,6 +131,14 @@ def _algebra(s: Simplifier, node: Node) -> Made:
             return s.make("square" if value == 2 else "sqrt", (x,), (), node.shape, node.dtype, node.line)
         case "power" if floats and value == -1:
             return s.make("divide", (s.constant(1, node.dtype), x), (), node.shape, node.dtype, node.line)
+    return None
+
+
+def _greater(s: Simplifier, node: Node) -> Made:
+    """x > 0, where relu(x) is there: relu(x) > 0, so that x need not be kept."""
+    x, y = node.inputs
+    if y.op == "constant" and y.attrs[0] == 0:
+        return s.known("greater", node, ("maximum", x, y))
     return None
 
 
@@ -314,6 +328,7 @@ ELEMENTS: tuple[Callable[[Simplifier, Node], Made], ...] = (_as_constants, _sink
 RULES: dict[str, tuple[Callable[[Simplifier, Node], Made], ...]] = {
     **{op: ELEMENTS for op in ELEMENTWISE},
     **{op: (_as_constants, _algebra, _sink_transposes) for op in ("multiply", "divide", "power", "subtract")},
+    "greater": (_as_constants, _sink_transposes, _greater),
     "add": (_as_constants, _sink_transposes, _add),
     "negative": (_as_constants, _negative, _sink_transposes),
     "cast": (_as_constants, _cast, _sink_transposes),

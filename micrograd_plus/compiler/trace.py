@@ -590,6 +590,8 @@ class Trace:
             return
         while node.op in ("broadcast", "reshape"):
             node = node.inputs[0]
+        if node.op == "iota" and node.size <= size:
+            return
         if node.op == "array" and self.arrays[node.attrs[0]].min() >= 0 and self.arrays[node.attrs[0]].max() < size:
             return
         index = Symbol(self, node)
