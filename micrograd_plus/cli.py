@@ -17,6 +17,7 @@ from . import __version__
 from .training import Configuration, evaluate_test, load, prepare, train
 from .training.configuration import ACTIVATIONS, DATA, DEFAULT_LR, DEFAULTS, OPTIMIZERS, SCHEDULES
 from .training.extras import require_extra
+from .training.interrupts import Interrupts
 
 PROGRAM = "micrograd-plus"
 
@@ -25,18 +26,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     Args:
-        arguments: what follows the program's name; None takes them from `sys.argv`.
+        arguments: what follows the program's name; None takes them from `sys.argv`, and ignores Ctrl-C once the command is done,
+            while the process ends.
 
     Raises:
         SystemExit: a wrong option (code 2), `--help` or `--version` (code 0).
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode shows question marks and no error
     try:
-        options = _parser().parse_args(arguments)
-        options.command(options)
-        sys.stdout.flush()
+        with Interrupts(last=arguments is None) as interrupts:
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, io.TextIOWrapper):
+                    stream.reconfigure(errors="replace")  # a terminal without Unicode shows question marks and no error
+            options = _parser().parse_args(arguments)
+            options.command(options, interrupts)
+            sys.stdout.flush()
     except KeyboardInterrupt as error:
         return _fail(130, "interrupted.", error)
     except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
@@ -111,7 +114,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", type=Path, help="where MNIST's files are now, if not where they were")
 
 
-def _train(options: argparse.Namespace) -> None:
+def _train(options: argparse.Namespace, interrupts: Interrupts) -> None:
     values = dict(DEFAULTS[options.data])
     values |= {field.name: getattr(options, field.name) for field in fields(Configuration) if hasattr(options, field.name)}
     values.setdefault("lr", DEFAULT_LR[options.optimizer])
@@ -126,20 +129,23 @@ def _train(options: argparse.Namespace) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its news about font caches would break into the display
     console = Console()
     run = prepare(configuration)
+    interrupts.check()
     display.show_start(console, run)
     with display.TrainingDisplay(console) as progress:
-        result = train(run, options.out, [progress])
+        result = train(run, options.out, [interrupts, progress])
     display.show_result(console, result)
 
 
-def _predict(options: argparse.Namespace) -> None:
+def _predict(options: argparse.Namespace, interrupts: Interrupts) -> None:
     require_extra("train", "rich", "safetensors")
     from rich.console import Console
 
     from .training import display
 
     run = load(options.run, options.data_dir)
+    interrupts.check()
     test = evaluate_test(run)
+    interrupts.check()
     indices = test.mistakes if options.mistakes else range(len(test.labels))
     display.show_predictions(Console(), run, test, indices[: options.count])
 

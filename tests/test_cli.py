@@ -16,17 +16,56 @@ import numpy as np
 import pytest
 
 from micrograd_plus.cli import main
+from micrograd_plus.training.interrupts import Interrupts
 
 QUICK = ["train", "--hidden", "16", "--dropout", "0", "--epochs", "2", "--batch-size", "128"]
 FILES = ["config.json", "confusion.png", "curves.png", "metrics.jsonl", "model.safetensors", "results.json"]
 
 
-def start(*arguments, **options):
+# The command line, pressing Ctrl-C when a function has run for the first time: its first argument maps functions to ways of pressing.
+PRESSING = """
+import importlib, json, signal, sys
+from micrograd_plus import cli
+
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+class Fleeting:
+    def __del__(self):
+        press()
+
+def press_twice():
+    press()
+    press()
+    signal.pause()
+
+WAYS = {"at once": press, "in a text": lambda: exec("press()", globals()), "in a destructor": Fleeting, "twice": press_twice}
+
+def press_after(path, way):
+    module, name = path.rsplit(".", 1)
+    module = importlib.import_module(module)
+    function = getattr(module, name)
+
+    def pressing(*arguments, **options):
+        setattr(module, name, function)
+        result = function(*arguments, **options)
+        WAYS[way]()
+        return result
+
+    setattr(module, name, pressing)
+
+for path, way in json.loads(sys.argv.pop(1)).items():
+    press_after(path, way)
+sys.exit(cli.main())
+"""
+
+
+def start(*arguments, module="micrograd_plus", **options):
     # A shell starts what it runs in the background deaf to Ctrl-C, and its children inherit that.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "micrograd_plus", *map(str, arguments)],
+            [sys.executable, "-m", module, *map(str, arguments)],
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},
         )
     finally:
@@ -37,6 +76,12 @@ def run(*arguments, **options):
     process = start(*arguments, **options)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def run_pressing(folder, moments, *arguments):
+    folder.mkdir()
+    (folder / "pressing.py").write_text(PRESSING)
+    return run(json.dumps(moments), *arguments, module="pressing", cwd=folder)
 
 
 def names(folder):
@@ -359,6 +404,77 @@ def test_ctrl_c_in_the_first_epoch(tmp_path):
     assert process.returncode == 130
     assert err == "micrograd-plus: error: interrupted.\n"
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        {"os.mkdir": "at once"},  # the folder is there, and nothing knows that this run made it
+        {"tempfile.mkstemp": "at once"},
+        {"os.mkdir": "in a text"},  # as dataclasses and namedtuples are made: https://github.com/python/cpython/pull/11862
+        {"os.mkdir": "in a destructor"},  # where an exception is printed and lost
+        {"threadpoolctl.threadpool_limits": "twice"},  # and then it would wait for ever
+        {"threadpoolctl.threadpool_limits": "at once", "os.unlink": "at once"},  # again while it tidies up
+    ],
+    ids=str,
+)
+def test_ctrl_c_at_a_bad_moment(tmp_path, moments):
+    code, _, err = run_pressing(tmp_path / "work", moments, *QUICK, "--out", "new/run")
+    assert (code, err) == (130, "micrograd-plus: error: interrupted.\n")
+    assert "new" not in names(tmp_path / "work")
+
+
+def test_ctrl_c_after_the_last_epoch(tmp_path):
+    moments = {"micrograd_plus.training.run.save_model": "at once"}
+    code, _, err = run_pressing(tmp_path / "work", moments, *QUICK, "--out", "run")
+    written = "config.json, metrics.jsonl, model.safetensors"
+    assert (code, err) == (130, f"micrograd-plus: error: interrupted. run keeps what 2 of 2 epochs wrote: {written}.\n")
+    assert ", ".join(names(tmp_path / "work" / "run")) == written
+
+
+def test_ctrl_c_when_all_is_done(tmp_path):
+    moments = {"micrograd_plus.training.display.show_result": "at once"}
+    code, out, err = run_pressing(tmp_path / "work", moments, *QUICK, "--out", "run")
+    assert (code, err) == (130, "micrograd-plus: error: interrupted.\n")
+    assert "Run folder: run" in out
+    assert names(tmp_path / "work" / "run") == FILES
+
+
+def test_ctrl_c_while_the_process_ends(tmp_path):
+    code, _, err = run_pressing(tmp_path / "work", {"micrograd_plus.cli.main": "at once"}, *QUICK, "--out", "run")
+    assert (code, err) == (0, "")
+    assert names(tmp_path / "work" / "run") == FILES
+
+
+def test_ctrl_c_in_predict(finished, tmp_path):
+    code, out, err = run_pressing(tmp_path / "work", {"micrograd_plus.cli.load": "in a destructor"}, "predict", finished[0])
+    assert (code, out, err) == (130, "", "micrograd-plus: error: interrupted.\n")
+
+
+def test_what_fails_after_ctrl_c_counts_as_interrupted():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught, Interrupts():
+            signal.raise_signal(signal.SIGINT)
+            error = BrokenPipeError("the reader has gone")
+            error.add_note("run keeps what was written.")
+            raise error
+        assert caught.value.__notes__ == error.__notes__
+        assert caught.value.__cause__ is error
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
+def test_another_handling_of_ctrl_c_stays(handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with Interrupts(last=True):
+            assert signal.getsignal(signal.SIGINT) is handler
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_loss_that_is_not_finite(tmp_path):

@@ -1,8 +1,9 @@
 """A training run from its configuration to its folder, and back."""
 
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
     Args:
         run: what `prepare` made.
         out: the run folder, new or empty; None makes `runs/DATA-DATE-TIME`.
-        callbacks: told of each batch and epoch.
+        callbacks: told of each batch, epoch and file.
 
     Raises:
         FileExistsError: there is something in `out`.
@@ -76,23 +77,31 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
     require_extra("train", "matplotlib", "safetensors", "threadpoolctl")  # now, and not when the training is done
     configuration, dataset = run.configuration, run.dataset
     folder = RunFolder(out, configuration.data)
+
+    @contextlib.contextmanager
+    def writing(path: Path) -> Iterator[Path]:
+        with folder.writing(path) as temporary:
+            yield temporary
+        for callback in callbacks:
+            callback.file_written(path)
+
     try:
-        with folder.writing(folder.config) as path:
+        with writing(folder.config) as path:
             path.write_text(configuration.to_json(), encoding="utf-8")
         started = time.perf_counter()
         history = _fit(run, [folder, *callbacks])
         seconds = time.perf_counter() - started
-        with folder.writing(folder.model) as path:
+        with writing(folder.model) as path:
             save_model(run.model, path)
         test = evaluate_test(run)
-        with folder.writing(folder.results) as path:
+        with writing(folder.results) as path:
             results = {"test_loss": test.loss, "test_accuracy": test.accuracy, "seconds": seconds}
             path.write_text(json.dumps(results) + "\n", encoding="utf-8")
         from . import figures
 
-        with folder.writing(folder.curves) as path:
+        with writing(folder.curves) as path:
             figures.draw_curves(history).savefig(path)
-        with folder.writing(folder.confusion) as path:
+        with writing(folder.confusion) as path:
             figures.draw_confusion(test, dataset.test_images, dataset.class_names).savefig(path)
     except BaseException as error:
         if folder.epochs == 0:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class EpochMetrics:
 
 
 class Callback:
-    """Told by a `Trainer` how training goes. Every method may be left as it is, doing nothing."""
+    """Told by a `Trainer`, and by `train`, how training goes. Every method may be left as it is, doing nothing."""
 
     def training_started(self, epochs: int, batches: int) -> None:
         """Called once, with the number of epochs to come and of batches in each."""
@@ -65,6 +66,9 @@ class Callback:
 
     def epoch_finished(self, metrics: EpochMetrics) -> None:
         """Called after each epoch and its validation."""
+
+    def file_written(self, path: Path) -> None:
+        """Called by `train` after each file of the run folder, but `metrics.jsonl`."""
 
 
 class Trainer:
