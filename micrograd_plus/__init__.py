@@ -327,4 +327,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "compile":  # imported when first asked for, with all that it needs
+        from .compiler import compile
+
+        return compile
     return getattr(utils, name)  # what utils imports when first asked for

@@ -827,7 +827,7 @@ def _correlate(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     (P, O). `correlate` makes values = windows @ weight, `correlate_weight` weight = sum windows^T @ values, `correlate_input` adds
     values @ weight^T back to where the windows lie.
     """
-    (p, sp), (q, sq) = (plan.fuser.seen(part) for part in node.inputs)
+    (p, sp), (q, sq) = (plan.fuser.seen(part) for part in plan.fuser.operands.get(node, node.inputs))
     settings, op = dict(node.attrs), node.op
     stride, dilation, groups, size = settings["stride"], settings["dilation"], settings["groups"], settings["size"]
     n = len(stride)
@@ -846,6 +846,7 @@ def _correlate(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     width = math.prod(positions[1:])
     rows = max(1, min(depth, ROWS // max(1, width * window)))
     arrays = [(p, False), (q, False), (node, True)]
+    by_columns, distance = matrix(sq) if sq.ndim == 2 else (False, 0)  # the weight
     text = [_head(arrays, "p q y")]
     by_thread = op == "correlate_weight"
     whole = node.size
@@ -872,8 +873,10 @@ def _correlate(plan: Schedule, kernel: Kernel, node: Node) -> Text:
             text.append(_windows(sp, spatial, positions, size, stride, dilation, ci, inside, "make"))
         if op == "correlate":
             out = f"y + (e * {depth}L + b) * {width * outs}L + {co}"
-            weight = f"q + {offset(sq)} + {co}"
-            text.append(f"            product_{letter}(0, 0, count, {outside}, {window}, rows, {window}, {weight}, {outs}, {out}, {outs});\n")
+            weight = f"q + {offset(sq) + co * (distance if by_columns else 1)}"
+            text.append(
+                f"            product_{letter}(0, {int(by_columns)}, count, {outside}, {window}, rows, {window}, {weight}, {distance}, {out}, {outs});\n"
+            )
         else:
             values = sp if op == "correlate_input" else sq
             source, ld = _values(values, "p" if op == "correlate_input" else "q", positions, width, co, outside)
@@ -884,8 +887,11 @@ def _correlate(plan: Schedule, kernel: Kernel, node: Node) -> Text:
                     f"            accumulate_{letter}(1, 0, {window}, {outside}, count, rows, {window}, {where}, {ld}, y + {co}, {outs});\n"
                 )
             else:
-                weight = f"q + {offset(sq)} + {co}"
-                text.append(f"            product_{letter}(0, 1, count, {window}, {outside}, {where}, {ld}, {weight}, {outs}, rows, {window});\n")
+                weight = f"q + {offset(sq) + co * (distance if by_columns else 1)}"
+                text.append(
+                    f"            product_{letter}(0, {int(not by_columns)}, count, {window}, {outside}, {where}, {ld}, "
+                    f"{weight}, {distance}, rows, {window});\n"
+                )
                 text.append(_windows(None, spatial, positions, size, stride, dilation, ci, inside, "add", channels))
     text.append("        }\n    }\n}\n")
     return "".join(text), arrays

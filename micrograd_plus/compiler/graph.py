@@ -4,7 +4,7 @@ A trace leaves a *graph*: nodes in the order in which the function computed them
 reads; its value is an array whose shape and dtype are known, and which is never changed once it is computed. There are few kinds:
 
     sources       input, constant, array, iota      what is there before (iota is 0, 1, 2, ...)
-    elementwise   add, exp, where, cast, ...        inputs of the node's own shape, or constants
+    elementwise   add, exp, where, cast, copy, ...  inputs of the node's own shape, or constants
     views         reshape, transpose, broadcast,    the same elements seen in another way: no work, where the value they are
                   slice, windows                    of lies in memory
     reduce        sum, max, all, ... over axes      reduced axes stay, of size one
@@ -120,7 +120,7 @@ def _evaluate(node: Node, inputs: list[np.ndarray]) -> Any:
     x = inputs[0] if inputs else None
     if op in ELEMENTWISE:
         return np.broadcast_to(ELEMENTWISE[op](*inputs), node.shape)
-    if op == "cast":
+    if op in ("cast", "copy"):
         return np.broadcast_to(x, node.shape).astype(node.dtype)  # type: ignore[arg-type]
     if op in VIEWS:
         return view(node, x)

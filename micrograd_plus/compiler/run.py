@@ -589,18 +589,17 @@ class Step:
         for place, array in places.items():
             table[place] = address(array)
         step(ctypes.addressof(table), address(arena), None)
-        for kernel in plan.kernels:
-            for store in kernel.stores:
-                if store.slices is None and store.target is store.node and store.node in values:
-                    where = plan.memory[store.node]
-                    if isinstance(where, Place):
-                        found = places[where.index].reshape(store.node.shape)
-                    else:
-                        size = store.node.size * store.node.dtype.itemsize
-                        found = arena[where : where + size].view(store.node.dtype).reshape(store.node.shape)
-                    if not close(found, np.asarray(values[store.node])):
-                        line = f", from line {store.node.line[1]} of {store.node.line[0]}" if store.node.line else ""
-                        return f"It begins in {kernel!r}, in {store.node!r}{line}. This is an error of the compiler: please report it."
+        for node in sorted(plan.memory, key=lambda node: node.order):
+            origin, where = plan.origins.get(node), plan.memory[node]
+            if origin is None or node.op in ("input", "array"):
+                continue
+            if isinstance(where, Place):
+                found = places[where.index].reshape(node.shape)
+            else:
+                found = arena[where : where + node.size * node.dtype.itemsize].view(node.dtype).reshape(node.shape)
+            if not close(found, np.asarray(values[origin])):
+                line = f" (line {node.line[1]} of {node.line[0]})" if node.line else ""
+                return f"It begins in {node!r}{line}, in {plan.fuser.home.get(node)!r}. This is an error of the compiler: please report it."
         return (
             "All kernels compute what was traced, so the trace is not what the function does: "
             "if it depends on something that changes from call to call, pass that as an argument."

@@ -110,6 +110,7 @@ class Schedule:
         fuser: what knows of views, and of each node of a loop the level at which it is computed: "full" (for each element), "row", or
             "sum" (a reduction over other than the last axes).
         threads: that all kernels are made for.
+        origins: the nodes of the graph that nodes here are copies of.
     """
 
     kernels: list[Kernel]
@@ -117,6 +118,7 @@ class Schedule:
     arena: int
     fuser: "Fuser"
     threads: int
+    origins: dict[Node, Node]
 
 
 class Fuser:
@@ -177,7 +179,7 @@ class Fuser:
                 self.seen(node)
             elif node.op == "place":
                 self._place(node)
-            elif node.op in ELEMENTWISE or node.op in ("cast", "gather", "reduce"):
+            elif node.op in ELEMENTWISE or node.op in ("cast", "copy", "gather", "reduce"):
                 self.loop(node)
             else:
                 self.single(node, node.op)
@@ -193,9 +195,11 @@ class Fuser:
     def single(self, node: Node, kind: str) -> Kernel:
         """A kernel for one node, all of whose inputs lie in memory; a check is of a node."""
         inputs = (node,) if kind == "check" else node.inputs
-        if kind == "matmul":
-            inputs = tuple(x if _in_runs(self.seen(x)[1]) else self._copied(x) for x in inputs)
-            self.operands[node] = inputs
+        if kind in ("matmul", "correlate", "correlate_input"):
+            matrices = inputs if kind == "matmul" else inputs[1:]
+            self.operands[node] = inputs = tuple(
+                x if x not in matrices or _in_runs(self.seen(x)[1]) else self._copied(x) for x in inputs
+            )
         kernel = self._new(kind)
         for x in inputs:
             self._read(kernel, x)
@@ -601,9 +605,14 @@ def schedule(outputs: Sequence[Output], checks: Sequence[Node], sources: dict[No
         reuse: whether memory is used again.
     """
     fuser = Fuser()
-    fuser.run(ordered([*(output.node for output in outputs), *checks]), set(checks))
+    copies: dict[Node, Node] = {}  # what is computed again gets other inputs, which is nobody else's business
+    for node in ordered([*(output.node for output in outputs), *checks]):
+        copies[node] = copy = Node(node.op, [copies[x] for x in node.inputs], node.attrs, node.shape, node.dtype, line=node.line)
+        copy.order = node.order
+    outputs = [Output(copies[x.node], x.place, copies.get(x.replaces) if x.replaces else None) for x in outputs]
+    fuser.run(copies.values(), {copies[node] for node in checks})
     fuser.readers = {base: list(dict.fromkeys(readers)) for base, readers in fuser.readers.items()}
-    memory: dict[Node, Place | int] = dict(sources)
+    memory: dict[Node, Place | int] = {copies[node]: place for node, place in sources.items()}
     replaced = {output.replaces for output in outputs if output.replaces is not None}
     kept = {}  # outputs that are an input which another output takes the place of
     for output in outputs:
@@ -620,7 +629,7 @@ def schedule(outputs: Sequence[Output], checks: Sequence[Node], sources: dict[No
         for node in kernel.nodes if kernel.parallel else ():
             if fuser.level.get(node) == "sum" or node.op == "correlate_weight":
                 kernel.partial[node] = Node("partial", (), (), (threads, node.size), node.dtype)
-    plan = Schedule(order(fuser), memory, 0, fuser, threads)
+    plan = Schedule(order(fuser), memory, 0, fuser, threads, {copy: node for node, copy in copies.items()})
     allocate(plan, reuse)
     return plan
 

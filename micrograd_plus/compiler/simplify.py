@@ -77,6 +77,10 @@ class Simplifier:
         """x with its axes permuted."""
         return self.make("transpose", (x,), (tuple(axes),), tuple(x.shape[i] for i in axes), x.dtype, x.line)
 
+    def settled(self, x: Node) -> Node:
+        """x, or a copy of it if it is transposed, which stays where it is."""
+        return self.make("copy", (x,), (), x.shape, x.dtype, x.line) if x.op == "transpose" else x
+
     def constant(self, value: Any, dtype: Any) -> Node:
         """A number."""
         made = constant(value, dtype)
@@ -153,12 +157,13 @@ def _cast(s: Simplifier, node: Node) -> Made:
 
 
 def _sink_transposes(s: Simplifier, node: Node) -> Made:
-    """Elementwise work on a transposed value is done before the transpose."""
-    axes = next((x.attrs[0] for x in node.inputs if x.op == "transpose"), None)
-    if axes is None:
+    """Elementwise work on a transposed value is done before the transpose; what was not transposed is read in that order."""
+    found = {x.attrs[0] for x in node.inputs if x.op == "transpose"}
+    if len(found) != 1 or node.op == "copy":  # with several, each would send the others round
         return None
+    axes = found.pop()
     back = tuple(axes.index(i) for i in range(len(axes)))
-    inputs = [x if x.op == "constant" else s.transpose(x, back) for x in node.inputs]
+    inputs = [x if x.op == "constant" else s.settled(s.transpose(x, back)) for x in node.inputs]
     shape = tuple(node.shape[i] for i in back)
     return s.transpose(s.like(node, inputs, shape), axes)
 
@@ -224,6 +229,17 @@ def _slice(s: Simplifier, node: Node) -> Made:
         back = tuple(axes.index(i) for i in range(len(axes)))
         inner = s.make("slice", x.inputs, (tuple(triples[i] for i in back),), tuple(node.shape[i] for i in back), node.dtype, node.line)
         return s.transpose(inner, axes)
+    if x.op == "windows":  # the same place in every window is a slice of what the windows are of
+        size, stride, dilation = x.attrs
+        n = len(size)
+        lead, positions, places = triples[: -2 * n], triples[-2 * n : -n], triples[-n:]
+        if all(count == 1 for _, _, count in places):
+            inner = [
+                (at * s + place * d, step * s, count)
+                for (at, step, count), (place, _, _), s, d in zip(positions, places, stride, dilation, strict=True)
+            ]
+            shape = tuple(count for _, _, count in (*lead, *inner))
+            return s.reshape(s.make("slice", x.inputs, ((*lead, *inner),), shape, node.dtype, node.line), node.shape)
     if x.op == "place":
         for part, where in zip(x.inputs, x.attrs[0], strict=True):
             inner = _inside(triples, where)
@@ -295,10 +311,11 @@ def _place(s: Simplifier, node: Node) -> Made:
         return s.like(node, node.inputs, attrs=(where, None))
     if len(node.inputs) == 1 and node.inputs[0].shape == node.shape and where[0] == tuple((0, 1, n) for n in node.shape):
         return node.inputs[0]
-    axes = next((x.attrs[0] for x in node.inputs if x.op == "transpose"), None)
-    if axes is not None:
+    found = {x.attrs[0] for x in node.inputs if x.op == "transpose"}
+    if len(found) == 1:
+        axes = found.pop()
         back = tuple(axes.index(i) for i in range(len(axes)))
-        inputs = [s.transpose(x, back) for x in node.inputs]
+        inputs = [s.settled(s.transpose(x, back)) for x in node.inputs]
         inner = tuple(tuple(triples[i] for i in back) for triples in where)
         return s.transpose(s.like(node, inputs, tuple(node.shape[i] for i in back), (inner, fill)), axes)
     return None
