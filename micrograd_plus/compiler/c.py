@@ -53,8 +53,6 @@ INFIX = {
     "less_equal": "<=",
     "greater": ">",
     "greater_equal": ">=",
-    "logical_and": "&&",
-    "logical_or": "||",
     "bitwise_and": "&",
     "bitwise_or": "|",
     "bitwise_xor": "^",
@@ -123,13 +121,15 @@ def expression(node: Node, inputs: Sequence[str]) -> str:
         value = node.inputs[1].attrs[0] if node.inputs[1].op == "constant" else math.nan
         if not math.isnan(value):  # a NaN on the left is neither more nor less
             return f"({inputs[0]} {'<=' if op == 'maximum' else '>='} {inputs[1]} ? {inputs[1]} : {inputs[0]})"
-        return f"({inputs[0]} {sign} {inputs[1]} || {inputs[0]} != {inputs[0]} ? {inputs[0]} : {inputs[1]})"
+        return f"{op}{'f' if node.dtype == np.float32 else ''}({inputs[0]}, {inputs[1]})"
     if op in INFIX:
         return f"({inputs[0]} {INFIX[op]} {inputs[1]})"
     if op in ("logical_not", "invert") and x.dtype == bool:
         return f"(!{inputs[0]})"
     if op == "invert":
         return f"(~{inputs[0]})"
+    if op in ("logical_and", "logical_or"):  # both sides are there already, and branches are no vector instructions
+        return f"(({inputs[0]} != 0) {'&' if op == 'logical_and' else '|'} ({inputs[1]} != 0))"
     if op == "logical_xor":
         return f"(!{inputs[0]} != !{inputs[1]})"
     if op == "isnan":

@@ -45,6 +45,11 @@ static inline double logistic(double x) {
 }
 static inline float normal_cdff(float x) { return 0.5f * erfcf(x * -0.70710678118654752f); }
 static inline double normal_cdf(double x) { return 0.5 * erfc(x * -0.70710678118654752); }
+// Written in two steps: as one expression, gcc makes branches of a chain of them.
+static inline float maximumf(float x, float y) { const float m = x > y ? x : y; return x != x ? x : m; }
+static inline float minimumf(float x, float y) { const float m = x < y ? x : y; return x != x ? x : m; }
+static inline double maximum(double x, double y) { const double m = x > y ? x : y; return x != x ? x : m; }
+static inline double minimum(double x, double y) { const double m = x < y ? x : y; return x != x ? x : m; }
 static inline float signf(float x) { return x != x ? x : (float)((x > 0) - (x < 0)); }
 static inline double sign(double x) { return x != x ? x : (double)((x > 0) - (x < 0)); }
 

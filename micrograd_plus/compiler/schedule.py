@@ -422,6 +422,8 @@ class Fuser:
         """Whether a value costs no more to compute than to load: some operations on one array in memory, and on smaller ones."""
         if base.op not in CHEAP or not depth or self.level.get(base) != "full" or base.op == "copy":
             return False
+        if base.op == "cast" and base.inputs[0].dtype.itemsize < base.dtype.itemsize and self.seen(base.inputs[0])[0] is base.inputs[0]:
+            return True
         for x in base.inputs:
             source, strided = self.seen(x)
             if source.op == "constant" or strided.size < base.size or source.size * 8 <= base.size:
@@ -437,7 +439,8 @@ class Fuser:
         copy.order = base.order
         for i, x in enumerate(copy.inputs):
             source = self.seen(x)[0]
-            if source is x and source not in self.stored and source in self.home and source.size == base.size and self.home[source] is not kernel:
+            known = source is not x or source in self.stored or source not in self.home or source.size != base.size
+            if not known and self.home[source] is not kernel and self._is_cheap(source, set(), 3):
                 inner = self._clone(source, kernel)
                 if inner is None:
                     return None

@@ -183,6 +183,14 @@ def _reshape(s: Simplifier, node: Node) -> Made:
             sizes = iter([small for small, n in zip(x.inputs[0].shape, x.shape, strict=True) if n != 1])
             inner = s.reshape(x.inputs[0], tuple(1 if n == 1 else next(sizes) for n in node.shape))
             return s.make("broadcast", (inner,), (), node.shape, node.dtype, node.line)
+    if x.op == "transpose" and [n for n in x.shape if n != 1] == [n for n in node.shape if n != 1]:
+        # Axes of size one come and go; they go first in what is transposed.
+        inner, axes = x.inputs[0], x.attrs[0]
+        long = [i for i, n in enumerate(inner.shape) if n != 1]
+        units = node.shape.count(1)
+        moved, fresh = iter([units + long.index(i) for i in axes if inner.shape[i] != 1]), iter(range(units))
+        order = [next(fresh) if n == 1 else next(moved) for n in node.shape]
+        return s.transpose(s.reshape(inner, (*(1,) * units, *(inner.shape[i] for i in long))), order)
     return None
 
 
@@ -194,8 +202,8 @@ def _transpose(s: Simplifier, node: Node) -> Made:
         return s.reshape(x, node.shape)
     if x.op == "transpose":
         return s.transpose(x.inputs[0], [x.attrs[0][i] for i in axes])
-    if x.op == "broadcast":
-        return s.make("broadcast", (s.transpose(x.inputs[0], axes),), (), node.shape, node.dtype, node.line)
+    if x.op == "broadcast" and (inner := s.transpose(x.inputs[0], axes)).op != "transpose":  # else _broadcast would turn it back
+        return s.make("broadcast", (inner,), (), node.shape, node.dtype, node.line)
     return None
 
 
@@ -229,6 +237,11 @@ def _slice(s: Simplifier, node: Node) -> Made:
         back = tuple(axes.index(i) for i in range(len(axes)))
         inner = s.make("slice", x.inputs, (tuple(triples[i] for i in back),), tuple(node.shape[i] for i in back), node.dtype, node.line)
         return s.transpose(inner, axes)
+    if x.op == "reshape":
+        inner = _before_reshape(triples, x.inputs[0].shape, x.shape)
+        if inner is not None:
+            shape = tuple(count for _, _, count in inner)
+            return s.reshape(s.make("slice", x.inputs, (inner,), shape, node.dtype, node.line), node.shape)
     if x.op == "windows":  # the same place in every window is a slice of what the windows are of
         size, stride, dilation = x.attrs
         n = len(size)
@@ -246,6 +259,54 @@ def _slice(s: Simplifier, node: Node) -> Made:
             if inner is not None:
                 return s.like(node, (part,), attrs=(inner,))
     return None
+
+
+def _before_reshape(triples: Any, before: Shape, after: Shape) -> Any:
+    """The slice of an array whose elements are those that a slice shows of its reshape, where axes were only split, or None."""
+    found, rest = [], list(zip(triples, after, strict=True))
+    for n in before:
+        start, count, product, ranged = 0, 1, 1, False
+        step = 1
+        parts = []
+        while product < n:
+            if not rest:
+                return None
+            parts.append(rest.pop(0))
+            product *= parts[-1][1]
+        if product != n:
+            return None
+        if len(parts) == 1:
+            found.append(parts[0][0])
+            continue
+        for (first, step, length), size in parts:
+            whole = (first, step, length) == (0, 1, size)
+            if (ranged and not whole) or (not whole and length != 1):
+                return None
+            ranged = ranged or (whole and size > 1)
+            start, count = start * size + (0 if whole else first), count * (size if whole else 1)
+        found.append((start, 1, count))
+    while rest:
+        if rest.pop(0)[1] != 1:
+            return None
+    return tuple(found)
+
+
+def _fold(s: Simplifier, node: Node) -> Made:
+    """Windows that do not overlap are put beside one another."""
+    (x,), (spatial, stride, dilation) = node.inputs, node.attrs
+    n = len(spatial)
+    lead, positions, size, channels = x.shape[: -2 * n - 1], x.shape[-2 * n - 1 : -n - 1], x.shape[-n - 1 : -1], x.shape[-1]
+    if any(step < d * (k - 1) + 1 for step, d, k in zip(stride, dilation, size, strict=True)) or math.prod(size) > PLACES:
+        return None
+    parts, where = [], []
+    whole = tuple((0, 1, m) for m in (*lead, *positions))
+    for place in np.ndindex(*size):
+        triples = (*whole, *((i, 1, 1) for i in place), (0, 1, channels))
+        part = s.make("slice", (x,), (triples,), (*lead, *positions, *(1,) * n, channels), x.dtype, node.line)
+        parts.append(s.reshape(part, (*lead, *positions, channels)))
+        inner = ((i * d, step, m) for i, d, step, m in zip(place, dilation, stride, positions, strict=True))
+        where.append((*((0, 1, m) for m in lead), *inner, (0, 1, channels)))
+    return s.make("place", parts, (tuple(where), 0), node.shape, node.dtype, node.line)
 
 
 def _inside(seen: Any, placed: Any) -> Any:
@@ -340,6 +401,7 @@ def _counts(node: Node, n: int) -> bool:
 
 
 COLUMNS = 2048  # up to which a gather along rows is done by looking at all of a row
+PLACES = 64  # in windows that are put beside one another
 PARTS = 4096  # that one array is made of
 ELEMENTS: tuple[Callable[[Simplifier, Node], Made], ...] = (_as_constants, _sink_transposes)
 RULES: dict[str, tuple[Callable[[Simplifier, Node], Made], ...]] = {
@@ -356,5 +418,6 @@ RULES: dict[str, tuple[Callable[[Simplifier, Node], Made], ...]] = {
     "reduce": (_reduce,),
     "matmul": (_matmul,),
     "place": (_place,),
+    "fold": (_fold,),
     "gather": (_gather,),
 }

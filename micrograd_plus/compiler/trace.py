@@ -30,7 +30,7 @@ import functools
 import math
 import operator
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -380,7 +380,7 @@ class Trace:
         self.checks: list[Node] = []
         self.numbers: dict[tuple[int, str], list[Any]] = {}
         self._known: dict[int, Node] = {}
-        self._external = {id(array) for array in external}
+        self._external = {id(base) for array in external for base in _bases(array)}
 
     # -- making nodes -----------------------------------------------------------------------------------------------------
 
@@ -410,7 +410,7 @@ class Trace:
             refuse(f"a traced value met an array of dtype {array.dtype}", "Compute with numbers and bools")
         if id(array) in self._known:
             return self._known[id(array)]
-        own = id(array) not in self._external
+        own = not self.may_change(array)
         if own and array.size and array.size <= 1 << 22 and (array == (first := array.reshape(-1)[0])).all():
             node = _spread(constant(first, array.dtype), array.shape)
         elif own and array.dtype == np.int64 and array.size == max(array.shape) and (array.reshape(-1) == np.arange(array.size)).all():
@@ -420,6 +420,10 @@ class Trace:
             self.arrays.append(array)
             self._known[id(array)] = node
         return node
+
+    def may_change(self, array: np.ndarray) -> bool:
+        """Whether somebody else holds the memory of an array, and may write into it between calls."""
+        return any(id(base) in self._external for base in _bases(array))
 
     def ufunc(self, ufunc: np.ufunc, *inputs: Any, dtype: Any = None) -> Symbol:
         """An elementwise function, with NumPy's broadcasting and dtypes."""
@@ -546,8 +550,7 @@ class Trace:
         """x[index]: ints, slices, None and Ellipsis see a part; integer arrays gather."""
         parts = list(index) if isinstance(index, tuple) else [index]
         parts = [part.item() if isinstance(part, np.integer) else part for part in parts]
-        if [part for part in parts if _is_mask(part)]:
-            refuse("indexing by a mask has no symbolic form, for its shape depends on values", "Use where()")
+        parts = [place for part in parts for place in (self._places(part) if _is_mask(part) else (part,))]
         if not [part for part in parts if _is_array(part)]:
             return self._basic(x, parts)
         given = sum(part is not None and part is not Ellipsis for part in parts)
@@ -569,6 +572,12 @@ class Trace:
         spread = [_spread(_reshape(node, (*node.shape, *(1 for _ in after))), out) for node in indices]
         return self._gather(x.node, spread, tuple(places), runs, out)
 
+    def _places(self, mask: Any) -> tuple[np.ndarray, ...]:
+        """The index arrays of a mask, of the same elements."""
+        if not isinstance(mask, np.ndarray) or not mask.ndim or self.may_change(mask):
+            refuse("indexing by a mask has no symbolic form, for its shape depends on values", "Use where()")
+        return mask.nonzero()
+
     def _gather(self, x: Node, indices: Sequence[Node], axes: tuple[int, ...], runs: tuple[int, ...], shape: Shape) -> Symbol:
         for node, axis in zip(indices, axes, strict=True):
             self._require_in_range(node, x.shape[axis])
@@ -579,7 +588,7 @@ class Trace:
         if isinstance(part, int):
             return constant(part % size, np.int64)
         node = _cast(self.node_of(part), np.int64)
-        if isinstance(part, np.ndarray) and part.size and part.min() >= 0:
+        if isinstance(part, np.ndarray) and not self.may_change(part) and part.size and part.min() >= 0:
             return node
         negative = self.ufunc(np.less, Symbol(self, node), 0)
         return self.where(negative, self.ufunc(np.add, Symbol(self, node), size), Symbol(self, node)).node
@@ -592,8 +601,10 @@ class Trace:
             node = node.inputs[0]
         if node.op == "iota" and node.size <= size:
             return
-        if node.op == "array" and self.arrays[node.attrs[0]].min() >= 0 and self.arrays[node.attrs[0]].max() < size:
-            return
+        if node.op == "array":
+            array = self.arrays[node.attrs[0]]
+            if not self.may_change(array) and array.min() >= 0 and array.max() < size:
+                return
         index = Symbol(self, node)
         self.require((index >= 0) & (index < size))
 
@@ -621,24 +632,19 @@ class Trace:
 
     def scatter(self, values: Symbol, index: Any, shape: Shape) -> Symbol:
         """Zeros with values added at an index: what `getitem` gathers, or a slice shows, put back."""
-        parts = list(index) if isinstance(index, tuple) else [index]
         shadow = Symbol(self, Node("input", (), ("shadow",), tuple(shape), values.dtype))
         checks = len(self.checks)
         seen = self.getitem(shadow, index).node
         del self.checks[checks:]  # the indices of a pullback are those of its rule, which were checked
-        if [part for part in parts if _is_array(part)]:
-            steps = []
-            while seen.op != "gather":  # the basic part of the index came first
-                steps.append(seen)
-                seen = seen.inputs[0]
-            if steps or seen.inputs[0] is not shadow.node:
-                refuse("slices beside integer arrays in one index have no symbolic form", "Index twice")
-            return self.make("scatter", (_cast(values.node, values.dtype), *seen.inputs[1:]), seen.attrs, shape, values.dtype)
-        if seen.op == "reshape":
+        y = self.broadcast_to(values, seen.shape)
+        if seen.op == "gather":
+            y = self.make("scatter", (y.node, *seen.inputs[1:]), seen.attrs, seen.inputs[0].shape, y.dtype)
             seen = seen.inputs[0]
-        triples = seen.attrs[0] if seen.op == "slice" else tuple((0, 1, size) for size in shape)
-        x = self.reshape(self.broadcast_to(values, self.getitem(shadow, index).shape), seen.shape)
-        return self.place([(x.node, triples)], shape, x.dtype, 0)
+        while seen is not shadow.node:  # reshaped, and before that sliced
+            before = seen.inputs[0].shape
+            y = self.reshape(y, before) if seen.op == "reshape" else self.place([(y.node, seen.attrs[0])], before, y.dtype, 0)
+            seen = seen.inputs[0]
+        return y
 
     def flip(self, x: Symbol, axis: Any = None) -> Symbol:
         """np.flip."""
@@ -678,7 +684,7 @@ class Trace:
             if not whole:
                 refuse("a write into a part of an array can't be traced", "Build the array with where() or concatenate()")
             self.write(target, value)
-        elif isinstance(value, Symbol) or id(target) in self._external:
+        elif isinstance(value, Symbol) or self.may_change(target):
             refuse("a write into an array that is not found can't be traced", "Make the array an attribute of a Module")
         else:
             target[index] = value
@@ -716,6 +722,14 @@ class Trace:
         if node.dtype == bool:
             refuse("a compiled function can't make a Python bool of a traced value", "Use where()")
         return Symbol(self, Node("cast", (_reshape(node, ()),), (), (), dtype, weak=True))
+
+
+def _bases(array: np.ndarray) -> Iterator[Any]:
+    """An array and those that it is a view of."""
+    base: Any = array
+    while base is not None:
+        yield base
+        base = getattr(base, "base", None)
 
 
 def _spread(node: Node, shape: Shape) -> Node:
@@ -822,12 +836,11 @@ def _add_windows(trace: Trace, w: Symbol, *, spatial: Shape, stride: Shape, dila
     """In memory the axis before the windows is last, as in eager mode: channels."""
     n = len(spatial)
     lead = w.ndim - 2 * n
-    w = w.reshape(1, *w.shape) if not lead else w
-    lead = max(lead, 1)
+    if not lead:
+        return _add_windows(trace, w.reshape(1, *w.shape), spatial=spatial, stride=stride, dilation=dilation).reshape(spatial)
     last = w.transpose(*range(lead - 1), *range(lead, w.ndim), lead - 1)
     y = trace.make("fold", (last.node,), (spatial, stride, dilation), (*last.shape[: lead - 1], *spatial, last.shape[-1]), w.dtype)
-    y = y.transpose(*range(lead - 1), lead - 1 + n, *range(lead - 1, lead - 1 + n))
-    return y if w.ndim > 2 * n + 1 or lead > 1 else y
+    return y.transpose(*range(lead - 1), lead - 1 + n, *range(lead - 1, lead - 1 + n))
 
 
 def _correlation(function: Callable[..., Any]) -> Callable[..., Any]:
