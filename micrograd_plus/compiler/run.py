@@ -13,12 +13,14 @@ the same generators, learning rates and step counts are read, step counts are wr
 
 import ctypes
 import functools
+import itertools
 import os
 import threading
+import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +34,9 @@ from .schedule import Output, Place, Schedule, cost, schedule
 from .simplify import simplify
 from .state import PLAIN, State, reach
 from .trace import Untraceable
+
+if TYPE_CHECKING:
+    from .explain import Explanation
 
 CHECKED = 3  # calls of each trace that are compared with eager ones
 KEPT = 8  # traces
@@ -97,7 +102,7 @@ class Compiled:
         self._traces: OrderedDict[int, Step] = OrderedDict()
         self._by_key: dict[Any, list[Step]] = {}
         self._count = 0
-        self._eager = False
+        self._eager = ""  # why, if it runs eagerly
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._eager or is_traced():
@@ -180,7 +185,7 @@ class Compiled:
     def _give_up(self, error: Exception) -> None:
         if self._strict:
             raise error
-        self._eager = True
+        self._eager = str(error)
         warnings.warn(f"compile: {self._name()} runs eagerly, for {error}", RuntimeWarning, stacklevel=5)
 
     def _name(self) -> str:
@@ -194,13 +199,27 @@ class Compiled:
             RuntimeError: there is none yet.
         """
         if not self._traces:
-            why = "it runs eagerly, see the warning" if self._eager else "it has not been called yet"
+            why = f"it runs eagerly, for {self._eager}" if self._eager else "it has not been called yet"
             raise RuntimeError(f"the compiled {self._name()} has no native step: {why}.")
         return self._traces[next(reversed(self._traces))]
 
     def source(self) -> str:
         """The C code of the newest step."""
         return self.step.source
+
+    def explain(self, html: "str | os.PathLike[str] | None" = None) -> "Explanation":
+        """What became of the function in the newest step: passes, kernels, their time and memory. Nothing of the user's changes.
+
+        Args:
+            html: a file to write as a page of its own.
+
+        Raises:
+            RuntimeError: there is no native step.
+        """
+        from .explain import explain
+
+        with _lock:
+            return explain(self, html)
 
 
 def _detached(x: Any) -> Any:
@@ -251,9 +270,12 @@ class Step:
         self.state = reach(roots)
         arguments: list[Any] = []
         _key(args, arguments), _key(kwargs, arguments)
-        self._capture(args, kwargs, arguments)
-        self._plan()
-        self._build()
+        began, marks = time.time(), [time.perf_counter()]
+        for phase in (lambda: self._capture(args, kwargs, arguments), self._plan, self._build):
+            phase()
+            marks.append(time.perf_counter())
+        self.seconds = tuple(b - a for a, b in itertools.pairwise(marks))  # of trace, passes and C
+        self.cached = self.library.stat().st_mtime < began
 
     # -- making it ----------------------------------------------------------------------------------------------------------
 
