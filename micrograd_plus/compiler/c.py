@@ -58,8 +58,8 @@ INFIX = {
     "bitwise_xor": "^",
 }
 CALLS = {
-    **{name: name for name in ("exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "sqrt", "floor", "ceil")},
-    **{"power": "pow", "arctan": "atan", "trunc": "trunc", "rint": "rint", "copysign": "copysign", "absolute": "fabs"},
+    **{name: name for name in ("expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "tanh", "sqrt", "floor", "ceil")},
+    **{"exp": "exponential", "power": "pow", "arctan": "atan", "trunc": "trunc", "rint": "rint", "copysign": "copysign", "absolute": "fabs"},
     **{name: name for name in ("logistic", "normal_cdf", "sign")},
 }
 IDENTITY = {"sum": "0", "prod": "1", "all": "1", "any": "0", "max": "-INFINITY", "min": "INFINITY"}
@@ -155,7 +155,7 @@ class Loop:
 
     def __init__(self, plan: Schedule, kernel: Kernel) -> None:
         self.plan, self.kernel, self.fuser = plan, kernel, plan.fuser
-        self.arrays: dict[Any, tuple[str, Node, bool]] = {}  # what the function is given: name, value, whether it is written
+        self.arrays: dict[Any, tuple[str, Node, bool, int]] = {}  # what the function is given: name, value, whether it writes, where it begins
         self.accesses: dict[Any, Access] = {}
         bounds = sorted(kernel.bounds, reverse=True)
         self.dims = [a // b for a, b in zip(bounds, bounds[1:], strict=False)] or [1]
@@ -165,10 +165,10 @@ class Loop:
 
     # -- what is addressed, and how -----------------------------------------------------------------------------------------
 
-    def _array(self, node: Node, written: bool) -> str:
-        where = self.plan.memory[node]
-        name, known, before = self.arrays.get(where, (f"a{len(self.arrays)}", node, False))
-        self.arrays[where] = (name, known, before or written)
+    def _array(self, node: Node, start: int, written: bool) -> str:
+        where = self.plan.memory[node], start
+        name, known, before, _ = self.arrays.get(where, (f"a{len(self.arrays)}", node, False, start))
+        self.arrays[where] = (name, known, before or written, start)
         return name
 
     def _access(self, key: Any, node: Node, strided: np.ndarray, written: bool = False) -> None:
@@ -183,8 +183,9 @@ class Loop:
             shape = self.dims[: self.outer]
             strides = (*np.reshape(strided, shape, copy=False).strides, *(0,) * (len(self.dims) - self.outer))
         item = strided.itemsize
-        name = "" if node.op == "iota" else self._array(node, written)
-        self.accesses[key] = Access(name, node, tuple(s // item for s in strides), offset(strided))
+        start = offset(strided)
+        name = "" if node.op == "iota" else self._array(node, start, written)
+        self.accesses[key] = Access(name, node, tuple(s // item for s in strides), start)
 
     def _collect(self) -> None:
         kernel, fuser = self.kernel, self.fuser
@@ -243,7 +244,7 @@ class Loop:
 
     # -- the function's text ------------------------------------------------------------------------------------------------
 
-    def text(self) -> tuple[str, list[tuple[Node, bool]]]:
+    def text(self) -> "Text":
         """The function, with NAME for its name, and the arrays that it is to be called with."""
         kernel = self.kernel
         self.pointers = {key: f"x{i}" for i, key in enumerate(self.accesses)}
@@ -273,16 +274,16 @@ class Loop:
         if not flat:
             lines.append("    }")
         lines.append("}")
-        arguments = [(node, written) for _, node, written in self.arrays.values() if node.op != "constant"]
+        arguments = [(node, written, start) for _, node, written, start in self.arrays.values()]
         return "\n".join(lines) + "\n", arguments
 
     def _opening(self, flat: bool) -> list[str]:
         kernel, fuser = self.kernel, self.fuser
         parameters = [
             f"{'' if written else 'const '}{ctype(node)} *restrict {name}"
-            for name, node, written in self.arrays.values()
+            for name, node, written, _ in self.arrays.values()
         ]
-        lines = [f"static void NAME({', '.join(['const int t', *parameters])}) {{"]
+        lines = [f"KERNEL NAME({', '.join(['const int t', *parameters])}) {{"]
         total = self.dims[-1] if flat else math.prod(self.dims[: self.outer])
         if kernel.parallel:
             step = ", 16" if flat else ""
@@ -319,10 +320,10 @@ class Loop:
         for key, access in self.accesses.items():
             if access.node.op == "iota":
                 continue
-            terms = [str(access.start)] if access.start else []
+            terms = []
             if not flat:
-                terms += [f"{name} * {s}L" for name, s in zip(self.outer_names, access.strides, strict=False) if s]
-            const = "" if self.arrays[self.plan.memory[access.node]][2] else "const "
+                terms = [f"{name} * {s}L" for name, s in zip(self.outer_names, access.strides, strict=False) if s]
+            const = "" if self.arrays[self.plan.memory[access.node], access.start][2] else "const "
             place = " + ".join([access.name, *terms])
             lines.append(f"{const}{ctype(access.node)} *{self.pointers[key]} = {place};")
         return lines
@@ -612,7 +613,8 @@ def _direct(node: Node, strided: np.ndarray) -> np.ndarray:
 
 # -- kernels of one node -------------------------------------------------------------------------------------------------
 
-Text = tuple[str, list[tuple[Node, bool]]]
+Argument = tuple[Node, bool, int]  # an array that a function is called with, whether it writes it, and the element it begins at
+Text = tuple[str, list[Argument]]
 
 
 def function(plan: Schedule, kernel: Kernel) -> list[Text]:
@@ -621,20 +623,20 @@ def function(plan: Schedule, kernel: Kernel) -> list[Text]:
         return [Loop(plan, kernel).text(), *(_combination(plan, node, part) for node, part in kernel.partial.items())]
     if kernel.kind == "check":
         node = next(iter(kernel.reads))
-        return [("static void NAME(const int t, const unsigned char *x, int *failed) {\n    if (!t && !*x) *failed = 1;\n}\n", [(node, False)])]
+        return [("KERNEL NAME(const int t, const unsigned char *x, int *failed) {\n    if (!t && !*x) *failed = 1;\n}\n", [(node, False, 0)])]
     node = kernel.nodes[0]
     if kernel.kind == "fill":
-        head = _head([(node, True)], "y")
+        head = _head([(node, True, 0)], "y")
         body = f"    for (long i = lo; i < hi; i++) y[i] = {literal(kernel.fill, node.dtype)};\n"
-        return [(head + _range(kernel, node.size, True) + body + "}\n", [(node, True)])]
+        return [(head + _range(kernel, node.size, True) + body + "}\n", [(node, True, 0)])]
     return [SINGLE[kernel.kind](plan, kernel, node), *(_combination(plan, node, part) for node, part in kernel.partial.items())]
 
 
-def _head(arrays: Sequence[tuple[Node, bool]], names: str) -> str:
+def _head(arrays: Sequence[Argument], names: str) -> str:
     parameters = [
-        f"{'' if written else 'const '}{ctype(node)} *restrict {name}" for (node, written), name in zip(arrays, names.split(), strict=True)
+        f"{'' if written else 'const '}{ctype(node)} *restrict {name}" for (node, written, _), name in zip(arrays, names.split(), strict=True)
     ]
-    return f"static void NAME({', '.join(['const int t', *parameters])}) {{\n"
+    return f"KERNEL NAME({', '.join(['const int t', *parameters])}) {{\n"
 
 
 def _range(kernel: Kernel, total: int, lines: bool = False) -> str:
@@ -646,7 +648,7 @@ def _range(kernel: Kernel, total: int, lines: bool = False) -> str:
 
 
 def _combination(plan: Schedule, node: Node, partial: Node) -> Text:
-    arrays = [(partial, False), (node, True)]
+    arrays = [(partial, False, 0), (node, True, 0)]
     kind = node.attrs[0] if node.op == "reduce" else "sum"
     lines = [_head(arrays, "x y")]
     lines.append(f"    const long lo = part({node.size}L, t), hi = part({node.size}L, t + 1);\n")
@@ -667,9 +669,10 @@ def _coordinates(names: str, sizes: Sequence[int], flat: str, pad: str) -> str:
     return "".join(lines)
 
 
-def _at(strided: np.ndarray, names: Sequence[str]) -> str:
-    """The offset of an element of a strided array."""
-    terms = [str(offset(strided))] if offset(strided) else []
+def _at(strided: np.ndarray, names: Sequence[str], start: int | None = None) -> str:
+    """The offset of an element of a strided array, from the beginning of its memory, or from where it begins itself."""
+    begin = offset(strided) if start is None else start
+    terms = [str(begin)] if begin else []
     for name, stride, n in zip(names, strided.strides, strided.shape, strict=True):
         step = stride // strided.itemsize
         if step and n > 1 and name != "0":
@@ -701,13 +704,14 @@ def _matmul(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     k = node.inputs[0].shape[-1]
     (ta, lda), (tb, ldb) = matrix(sa), matrix(sb)
     split = product_split(plan, kernel, node)
-    arrays = [(a, False), (b, False), (node, True)]
+    arrays = [(a, False, 0), (b, False, 0), (node, True, 0)]
     lines = [_head(arrays, "a b c")]
     letter = "s" if node.dtype == np.float32 else "d"
     count = math.prod(batch)
     names = [f"i{d}" for d in range(len(batch))]
     rows, columns = str(m), str(n)
-    oa, ob, oc = _at(sa, [*names, "0", "0"]), _at(sb, [*names, "0", "0"]), f"i * {m * n}L" if batch else "0"
+    arrays = [(a, False, offset(sa)), (b, False, offset(sb)), (node, True, 0)]
+    oa, ob, oc = _at(sa, [*names, "0", "0"], 0), _at(sb, [*names, "0", "0"], 0), f"i * {m * n}L" if batch else "0"
     if split == "rows":
         lines.append(f"    const long lo = part({m}L, t), hi = part({m}L, t + 1);\n    if (lo == hi) return;\n")
         rows, oa, oc = "hi - lo", f"{oa} + lo{'' if ta else f' * {lda}L'}", f"{oc} + lo * {n}L"
@@ -736,7 +740,7 @@ def _scatter(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     shape = node.inputs[0].shape
     columns = runs[-1] == len(node.shape) - 1 and shape[-1] >= 16 * plan.threads and kernel.parallel
     real = [(base, strided) for base, strided in indices if base.op not in ("constant", "iota")]
-    arrays = [(x, False), *((base, False) for base, _ in real), (node, True)]
+    arrays = [(x, False, 0), *((base, False, 0) for base, _ in real), (node, True, 0)]
     names = [f"i{d}" for d in range(len(shape))]
     lines = [_head(arrays, " ".join(["x", *(f"k{i}" for i in range(len(real))), "y"]))]
     width = node.shape[-1] if node.shape else 1
@@ -771,7 +775,7 @@ def _fold(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     n = len(spatial)
     shape = node.inputs[0].shape
     lead, positions, size, channels = shape[: -2 * n - 1], shape[-2 * n - 1 : -n - 1], shape[-n - 1 : -1], shape[-1]
-    arrays = [(x, False), (node, True)]
+    arrays = [(x, False, 0), (node, True, 0)]
     block = math.prod(spatial) * channels
     lines = [_head(arrays, "x y"), _range(kernel, math.prod(lead))]
     lines.append("    for (long l = lo; l < hi; l++) {\n" + _coordinates("l", lead, "l", "        "))
@@ -802,7 +806,7 @@ def _along(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     shape = node.inputs[0].shape
     others = [n for d, n in enumerate(shape) if d != axis]
     names = [f"i{d - (d > axis)}" if d != axis else "j" for d in range(len(shape))]
-    arrays = [(x, False), (node, True)]
+    arrays = [(x, False, 0), (node, True, 0)]
     lines = [_head(arrays, "x y"), _range(kernel, math.prod(others)), "    for (long i = lo; i < hi; i++) {\n"]
     lines.append(_coordinates("i", others, "i", "        "))
     source, target = f"x[{_at(sx, names)}]", f"y[{_at(contiguous(node), names)}]"
@@ -845,14 +849,14 @@ def _correlate(plan: Schedule, kernel: Kernel, node: Node) -> Text:
     depth = positions[0]  # windows are made for some rows of positions at a time
     width = math.prod(positions[1:])
     rows = max(1, min(depth, ROWS // max(1, width * window)))
-    arrays = [(p, False), (q, False), (node, True)]
+    arrays = [(p, False, 0), (q, False, 0), (node, True, 0)]
     by_columns, distance = matrix(sq) if sq.ndim == 2 else (False, 0)  # the weight
     text = [_head(arrays, "p q y")]
     by_thread = op == "correlate_weight"
     whole = node.size
     if by_thread and kernel.parallel:  # each thread adds up its own
         partial = kernel.partial[node]
-        arrays[2] = (partial, True)
+        arrays[2] = (partial, True, 0)
         text.append(f"    y += {whole}L * t;\n")
     text.append(_range(kernel, examples))
     text.append(f"    {kind} *const rows = scratch(t, {rows * width * max(window, 1)}L * sizeof({kind}));\n")
@@ -985,7 +989,7 @@ class Call:
 
     kernel: Kernel
     name: str
-    arrays: list[tuple[Node, bool]]
+    arrays: list[Argument]
     barrier: bool = False
 
 
@@ -1006,7 +1010,7 @@ def program(plan: Schedule) -> tuple[str, list[Call]]:
     for i, call in enumerate(calls):
         if call.barrier:
             lines.append("    BARRIER")
-        pointers = [_pointer(plan, node, written) for node, written in call.arrays]
+        pointers = [_pointer(plan, *argument) for argument in call.arrays]
         pointers += ["failed"] if call.kernel.kind == "check" else []
         lines.append(f"    {call.name}({', '.join(['t', *pointers])});")
         lines.append(f"    MARK({i})")
@@ -1055,10 +1059,12 @@ def _comment(kernel: Kernel) -> str:
     return f"{ops}{more}: {shape}{where}"
 
 
-def _pointer(plan: Schedule, node: Node, written: bool) -> str:
+def _pointer(plan: Schedule, node: Node, written: bool, start: int) -> str:
     where = plan.memory[node]
     kind = f"({'' if written else 'const '}{ctype(node)} *)"
-    return f"{kind}p[{where.index}]" if isinstance(where, Place) else f"{kind}(m + {where})"
+    if isinstance(where, Place):
+        return f"{kind}p[{where.index}]{f' + {start}' if start else ''}"
+    return f"{kind}(m + {where + start * node.dtype.itemsize})"
 
 
 # -- barriers ------------------------------------------------------------------------------------------------------------
@@ -1113,7 +1119,7 @@ def part(n: int, t: int, threads: int, step: int = 1) -> int:
 def _touches(plan: Schedule, call: Call) -> list[Touch]:
     kernel, threads = call.kernel, plan.threads
     found = []
-    for node, written in call.arrays:
+    for node, written, _ in call.arrays:
         where = plan.memory[node]
         begin = 0 if isinstance(where, Place) else where
         end = begin + node.size * node.dtype.itemsize

@@ -9,12 +9,12 @@ PRELUDE = r"""#include <math.h>
 #else
 #define BARRIER
 #endif
+#define KERNEL static __attribute__((noinline)) void  // inlined, a kernel would lose what restrict says
 #define MARK(i) if (times) { BARRIER if (!t) times[i] = seconds(); }
 
 // The vector versions of glibc's functions; declaring them so, and not -ffast-math, keeps NaN, infinity and denormals as they are.
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__OPTIMIZE__)
 #define VECTOR __attribute__((simd("notinbranch")))
-VECTOR float expf(float);
 VECTOR float logf(float);
 VECTOR float sinf(float);
 VECTOR float cosf(float);
@@ -35,8 +35,29 @@ VECTOR double erfc(double);
 #endif
 #endif
 
+// e^x to 0.9 units in the last place, as 2^k e^r with r in [-ln 2 / 2, ln 2 / 2] and the Taylor series of e^r. glibc's vector version
+// goes element by element where one is infinite, as masked scores are. 2^k is made in two halves, so that it may be denormal.
+typedef union { unsigned bits; float value; } word;
+static inline float exponentialf(float x) {
+    const float z = x > 89.0f ? 89.0f : x < -104.0f ? -104.0f : x;
+    const float n = rintf(z * 1.44269504f);
+    const float r = (z - n * 0.693145752f) - n * 1.42860677e-6f;
+    float p = 1.0f / 5040;
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    const int k = (int)n, half = k / 2;
+    const word a = {(unsigned)(half + 127) << 23}, b = {(unsigned)(k - half + 127) << 23};
+    return p * a.value * b.value;
+}
+static inline double exponential(double x) { return exp(x); }
+
 static inline float logisticf(float x) {
-    const float e = expf(-fabsf(x));
+    const float e = exponentialf(-fabsf(x));
     return (x < 0 ? e : 1.0f) / (1.0f + e);
 }
 static inline double logistic(double x) {

@@ -428,7 +428,8 @@ class Fuser:
             source, strided = self.seen(x)
             if source.op == "constant" or strided.size < base.size or source.size * 8 <= base.size:
                 continue
-            if source in self.stored and strided.flags.c_contiguous:
+            lies = source in self.stored or source.op not in CHEAP  # what is dear to compute is stored anyway
+            if lies and source is x and strided.flags.c_contiguous:
                 whole.add(source)
             elif x is not source or not self._is_cheap(source, whole, depth - 1):
                 return False
