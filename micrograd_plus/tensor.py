@@ -843,10 +843,13 @@ def _seed(output: Tensor, gradient: Any, replay: bool = False) -> Any:
             raise RuntimeError(
                 f"backward() needs a scalar, got shape {output.shape}. Reduce it first with .mean() or .sum(), or pass gradient=."
             )
-        return np.ones(output.shape, output.dtype)
-    seed = gradient if replay and isinstance(gradient, Tensor) else _array(gradient).astype(output.dtype, copy=False)
+        seed = np.ones(output.shape, output.dtype)
+    else:
+        seed = gradient if replay and isinstance(gradient, Tensor) else _array(gradient).astype(output.dtype, copy=False)
     if seed.shape != output.shape:
         raise ValueError(f"gradient= must have the output's shape {output.shape}, got {seed.shape}.")
+    if output._data.__class__ is not _ndarray and seed.__class__ is _ndarray:  # a symbol's cotangents are symbols
+        seed = seed * np.ones_like(output._data)
     return seed
 
 

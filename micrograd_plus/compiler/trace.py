@@ -42,15 +42,26 @@ from ..rules.products import _explicit
 from ..rules.rule import PRIMITIVES
 from ..rules.selection import add_along
 from ..rules.windows import add_windows, slide
+from ..tensor import IMPLEMENTATIONS, Tensor, _wrap
 from .graph import ELEMENTWISE, VIEWS, Node, Shape, constant, ordered
 
-__all__ = ["Symbol", "Trace", "Untraceable", "ordered", "user_line"]
+__all__ = ["NO_SYMBOLIC_FORM", "Symbol", "Trace", "Untraceable", "ordered", "user_line"]
+
+# Functions of NumPy's, and rules of the same names, that stay without one, and why.
+NO_SYMBOLIC_FORM = {
+    "solve": "linear systems are LAPACK's work, which the generated code does not call",
+    "argsort": "there is no node for sorting",
+    "sort": "there is no node for sorting",
+    "nonzero": "its shape depends on values",
+    "argwhere": "its shape depends on values",
+    "unique": "its shape depends on values",
+}
 
 PACKAGE = str(Path(__file__).parent.parent)
 NUMPY = str(Path(np.__file__).parent)
 
 
-class Untraceable(RuntimeError):
+class Untraceable(RuntimeError):  # noqa: N818 - a word that says what is wrong
     """A function that can't be compiled; the message says what it does, where, and what to do instead."""
 
 
@@ -310,14 +321,14 @@ class Symbol:
         return self.reshape(np.squeeze(_shadow(self.shape), axis).shape)
 
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> "Symbol":
-        x = self if dtype is None else self.trace.cast(self, dtype)
-        if dtype is None and x.dtype.kind in "bui":
-            x = self.trace.cast(x, np.int64 if x.dtype.kind != "u" else np.uint64)
-        return self.trace.reduce("sum", x, axis, keepdims)
+        return self.trace.reduce("sum", self._counting() if dtype is None else self.trace.cast(self, dtype), axis, keepdims)
+
+    def _counting(self) -> "Symbol":
+        """Whole numbers and bools as NumPy's sums and products count them."""
+        return self.trace.cast(self, {"b": np.int64, "i": np.int64, "u": np.uint64}.get(self.dtype.kind, self.dtype))
 
     def prod(self, axis: Any = None, keepdims: bool = False) -> "Symbol":
-        x = self.trace.cast(self, np.int64) if self.dtype.kind in "bi" else self
-        return self.trace.reduce("prod", x, axis, keepdims)
+        return self.trace.reduce("prod", self._counting(), axis, keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False, initial: Any = None) -> "Symbol":
         y = self.trace.reduce("max", self, axis, keepdims)
@@ -347,7 +358,8 @@ class Symbol:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, dtype: Any = None, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
-            refuse(f"np.{ufunc.__name__} with {method} and {sorted(kwargs)} can't be traced", "Call it plainly")
+            what = f"np.{ufunc.__name__}.{method}" if method != "__call__" else f"{', '.join(sorted(kwargs))}= of np.{ufunc.__name__}"
+            refuse(f"{what} can't be traced", "Call it plainly")
         if any(hasattr(x, "_node") for x in inputs):
             return NotImplemented  # a Tensor, which applies its rule
         return self.trace.matmul(*inputs) if ufunc is np.matmul else self.trace.ufunc(ufunc, *inputs, dtype=dtype)
@@ -357,7 +369,8 @@ class Symbol:
             return NotImplemented
         if function not in FUNCTIONS:
             name = function.__name__ if function in PRIMITIVES else f"np.{function.__name__}"
-            refuse(f"{name} has no symbolic form", "Compute it outside of the compiled function")
+            reason = NO_SYMBOLIC_FORM.get(function.__name__)
+            refuse(f"{name} has no symbolic form{f', for {reason}' if reason else ''}", "Compute it outside of the compiled function")
         return FUNCTIONS[function](self.trace, *args, **kwargs)
 
 
@@ -433,10 +446,17 @@ class Trace:
         if name not in ELEMENTWISE:
             refuse(f"np.{name} has no symbolic form", "Compute it outside of the compiled function")
         nodes = [self.node_of(x) for x in inputs]
+        if name.startswith("logical_"):
+            nodes = [_cast(x, bool) for x in nodes]
         kinds = tuple({"f": float, "i": int}[x.dtype.kind] if x.weak else x.dtype for x in nodes)
         *wanted, result = _resolved(ufunc, kinds, None if dtype is None else np.dtype(dtype))
-        if any(x.dtype == np.float16 for x in nodes) or result == np.float16:
-            refuse("half precision has no symbolic form", "Use float32")
+        if np.float16 in (*(x.dtype for x in nodes), *wanted, result):
+            given = ", ".join(str(x.dtype) for x in nodes)
+            refuse(f"np.{name} of {given} is computed in half precision, which has no symbolic form", "Use float32: .astype(np.float32)")
+        if name == "power" and result.kind != "f":
+            refuse("a power of whole numbers has no symbolic form", "Use floats, or a product")
+        if name in ("floor", "ceil", "trunc") and result.kind != "f":
+            return Symbol(self, nodes[0])
         shape = np.broadcast_shapes(*(x.shape for x in nodes))
         operands = [_broadcast(_cast(x, kind), shape) for x, kind in zip(nodes, wanted, strict=True)]
         return self.make(name, operands, (), shape, result, weak=all(x.weak for x in nodes))
@@ -595,11 +615,9 @@ class Trace:
 
     def _require_in_range(self, node: Node, size: int) -> None:
         """In compiled code, an index out of range would read memory that is somebody else's."""
-        if node.op == "constant":
-            return
         while node.op in ("broadcast", "reshape"):
             node = node.inputs[0]
-        if node.op == "iota" and node.size <= size:
+        if (node.op == "iota" and node.size <= size) or (node.op == "constant" and 0 <= node.attrs[0] < size):
             return
         if node.op == "array":
             array = self.arrays[node.attrs[0]]
@@ -756,7 +774,7 @@ def _is_array(part: Any) -> bool:
 
 
 def _is_mask(part: Any) -> bool:
-    return isinstance(part, bool) or getattr(part, "dtype", None) == bool
+    return isinstance(part, bool) or (hasattr(part, "dtype") and part.dtype.kind == "b")
 
 
 # -- NumPy's functions of arrays, and the primitives, on symbols ---------------------------------------------------------
@@ -908,13 +926,34 @@ def _contracted(trace: Trace, x: Symbol, y: Symbol, a: str, b: str, needed: set[
         order = [*batch, *rows, *columns]
         symbol = symbol.transpose(tuple(term.index(letter) for letter in order)) if order else symbol
         symbol = trace.broadcast_to(symbol, tuple(sizes[letter] for letter in order))
-        return symbol.reshape(
-            *(sizes[c] for c in batch), math.prod(sizes[c] for c in rows), math.prod(sizes[c] for c in columns)
-        )
+        return symbol.reshape(*(sizes[c] for c in batch), math.prod(sizes[c] for c in rows), math.prod(sizes[c] for c in columns))
 
     out = arranged(x, a, left, summed) @ arranged(y, b, summed, right)
     term = "".join([*batch, *left, *right])
     return out.reshape(tuple(sizes[letter] for letter in term)), term
+
+
+def _clip(trace: Trace, x: Any, low: Any, high: Any) -> Any:
+    x = x if low is None else trace.ufunc(np.maximum, x, low)
+    return x if high is None else trace.ufunc(np.minimum, x, high)
+
+
+def _cumsum(trace: Trace, x: Any, axis: int | None = None) -> Symbol:
+    x = _symbol(trace, x)._counting()
+    x, axis = (x.ravel(), 0) if axis is None else (x, axis % x.ndim)
+    return trace.make("scan", (x.node,), (axis,), x.shape, x.dtype)
+
+
+def _by_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a function of NumPy's is on Tensors, on symbols: for those that move values and multiply, but compute no other dtype."""
+
+    def apply(trace: Trace, *args: Any, **kwargs: Any) -> Any:
+        wrap, unwrap = (lambda x: _wrap(x) if isinstance(x, Symbol) else x), (lambda x: x._data if isinstance(x, Tensor) else x)
+        given = [[wrap(x) for x in arg] if isinstance(arg, (list, tuple)) else wrap(arg) for arg in args]
+        result = IMPLEMENTATIONS[function](*given, **kwargs)
+        return [unwrap(x) for x in result] if isinstance(result, list) else unwrap(result)
+
+    return apply
 
 
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -924,7 +963,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     **{getattr(np, name): _implementation(name) for name in ("astype", "copy", "swapaxes", "transpose")},
     np.reshape: lambda trace, x, shape: _symbol(trace, x).reshape(*((shape,) if isinstance(shape, int) else (tuple(shape),))),
     np.where: lambda trace, condition, x, y: trace.where(condition, x, y),
-    np.clip: lambda trace, x, low, high: trace.ufunc(np.minimum, trace.ufunc(np.maximum, x, low), high),
+    np.clip: _clip,
     np.concatenate: lambda trace, parts, axis=0: trace.join(parts, axis),
     np.stack: _stack,
     np.unstack: _unstack,
@@ -933,9 +972,13 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.flip: lambda trace, x, axis=None: trace.flip(_symbol(trace, x), axis),
     np.broadcast_to: lambda trace, x, shape: trace.broadcast_to(x, shape),
     np.pad: lambda trace, x, widths, mode="constant", **kwargs: trace.pad(_symbol(trace, x), widths, mode, **kwargs),
-    np.cumsum: lambda trace, x, axis: trace.make("scan", (x.node,), (axis % x.ndim,), x.shape, x.dtype),
+    np.cumsum: _cumsum,
     np.take_along_axis: lambda trace, x, indices, axis: _take_along_axis(trace, x, indices, axis),
     np.einsum: _einsum,
+    **{function: _by_tensors(function) for function in (np.tril, np.triu, np.roll, np.repeat, np.tile, np.split, np.array_split)},
+    **{function: _by_tensors(function) for function in (np.vstack, np.hstack, np.take, np.diag, np.diagonal, np.trace)},
+    **{function: _by_tensors(function) for function in (np.dot, np.inner, np.outer, np.tensordot)},
+    np.count_nonzero: lambda trace, x, axis=None, keepdims=False: trace.cast(x, bool).sum(axis, keepdims=keepdims),
     np.zeros_like: _like(0),
     np.ones_like: _like(1),
     np.full_like: _like(None),
