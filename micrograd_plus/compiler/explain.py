@@ -4,16 +4,17 @@
 
 *Measured*: the step is run some dozen times on copies of all that it reads, in memory of its own, so that nothing of the user's
 changes: no parameter, no gradient, no generator. Each kernel notes when it is done; all threads then wait for one another, which they
-do not always have to otherwise, so the kernels together may take longer than the step. A kernel's time is the median over the runs.
+do not always have to otherwise, so the kernels together may take longer than the step. A time is the least of all runs: what other
+programs take from it in between is not counted.
 
 *Estimated*: a kernel takes as long as the slowest of three things would take alone:
 
-    memory       bytes read and written / bytes per second, from the cache for kernels that move up to `CACHE` bytes
+    memory       bytes read and written / those that a copy of as many moves per second
     products     floating-point operations of matrix products and convolutions / those per second of one product
     arithmetic   elementwise operations, the dear ones (exp, a division) weighed ten times / those per second
 
-The four speeds are measured once in a process, in about 50 ms, on one thread (`speeds`). All but that of memory are multiplied by the
-number of threads. What is measured well above its estimate is worth a look: its loop is not a vector loop, or its threads wait.
+The speeds are measured once in a process, in about 50 ms, on one thread (`speeds`). All are multiplied by the number of threads, but for
+copies too big for any cache. What is measured well above its estimate is worth a look: its loop is not a vector loop, or its threads wait.
 """
 
 import copy
@@ -22,7 +23,6 @@ import functools
 import linecache
 import math
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ from .graph import ELEMENTWISE, VIEWS, Node
 from .run import Compiled, Step, _key, address, aligned
 from .schedule import SOURCES, Fuser, Kernel, Place, Schedule, _room, cost
 
-CACHE = 1 << 20  # bytes that a kernel may move and still find in a core's cache
-BUDGET = 0.5  # seconds that a step is measured for
-RUNS = 5, 101  # at least, at most
+SIZES = tuple(1 << i for i in (18, 20, 22, 24, 26))  # bytes that the copies move whose speed is measured
+BUDGET = 1.0  # seconds that a step is measured for
+RUNS = 3, 101  # at least, at most
 SHOWN = 40  # rows of the table of kernels in a terminal
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -57,10 +57,15 @@ KIND = {op: kind for kind, ops in KINDS.items() for op in ops}
 
 @dataclass(frozen=True)
 class Speeds:
-    """What one thread of this machine does in a second: bytes copied in the cache and in memory, operations of products and of loops."""
+    """What one thread of this machine does in a second.
 
-    cache: float
-    memory: float
+    Attributes:
+        copies: bytes moved, for copies that move as many as `SIZES` says: the small ones in the cache, the last one in memory.
+        product: floating-point operations of a matrix product.
+        simple: elementwise operations.
+    """
+
+    copies: tuple[float, ...]
     product: float
     simple: float
 
@@ -86,6 +91,7 @@ class KernelReport:
         name: of the C function that computes it; equal kernels share one.
         kind: "products", "loops" or "other".
         operations: what it computes, in order.
+        inputs: of a product, the shapes of its operands.
         shape: that it runs over.
         lines: of the user's, that its operations are from.
         read, written: bytes of arrays in memory.
@@ -101,6 +107,7 @@ class KernelReport:
     name: str
     kind: str
     operations: tuple[str, ...]
+    inputs: tuple[tuple[int, ...], ...]
     shape: tuple[int, ...]
     lines: tuple[Line, ...]
     read: int
@@ -198,7 +205,7 @@ def explain(compiled: Compiled, html: str | os.PathLike[str] | None = None) -> E
     for number, (kernel, calls) in enumerate(kernels):
         reports.append(_report(step, speed, number, kernel, calls, sum(times[i] for i, _ in calls)))
     found = Explanation(
-        function=compiled._name(),
+        function=getattr(compiled, "__name__", type(compiled).__name__),
         threads=step.threads,
         traced=_counts(step.before),
         simplified=_counts(step.nodes),
@@ -283,6 +290,7 @@ def _report(step: Step, speed: Speeds, index: int, kernel: Kernel, calls: list[t
         name=calls[0][1].name,
         kind="products" if kernel.kind in KINDS["products"] else "loops" if kernel.kind == "loop" else "other",
         operations=tuple(node.attrs[0] if node.op == "reduce" else node.op for node in kernel.nodes) or (kernel.kind,),
+        inputs=tuple(x.shape for x in kernel.nodes[0].inputs) if kernel.kind in KINDS["products"] else (),
         shape=shape,
         lines=tuple(Line(file, number, linecache.getline(file, number).strip()) for file, number in lines),
         read=read,
@@ -317,7 +325,7 @@ def _read(plan: Schedule, kernel: Kernel) -> int:
             touched[base] = min(touched.get(base, 0) + seen, base.size)
     for base in kernel.reads if not kernel.nodes else ():
         touched[base] = base.size
-    return sum(count * base.dtype.itemsize for base, count in touched.items()) + _partial(kernel)
+    return int(sum(count * base.dtype.itemsize for base, count in touched.items())) + _partial(kernel)
 
 
 def _written(kernel: Kernel) -> int:
@@ -331,7 +339,7 @@ def _partial(kernel: Kernel) -> int:
 
 
 def _bytes(node: Node) -> int:
-    return node.size * node.dtype.itemsize
+    return int(node.size * node.dtype.itemsize)
 
 
 def _flops(kernel: Kernel) -> int:
@@ -351,7 +359,8 @@ def _flops(kernel: Kernel) -> int:
 
 
 def _estimate(speed: Speeds, moved: int, flops: int, operations: float, threads: int) -> tuple[float, str]:
-    bandwidth = speed.cache * threads if moved <= CACHE * threads else speed.memory
+    level = next((i for i, most in enumerate(SIZES) if moved <= most), len(SIZES) - 1)
+    bandwidth = speed.copies[level] * (threads if level < len(SIZES) - 1 else 1)
     parts = {"memory": moved / bandwidth, "products": flops / (speed.product * threads)}
     if not flops:
         parts["arithmetic"] = operations / (speed.simple * threads)
@@ -391,13 +400,13 @@ def measure(step: Step) -> tuple[list[float], float, float]:
     arguments = ctypes.addressof(table), address(arena)
     empty, _ = program(Schedule([], {}, 0, Fuser(), step.plan.threads, {}))
     nothing = build.load(build.build(empty))
-    entry = statistics.median(_repeated(lambda: _timed(nothing, (*arguments, None), None)))
+    entry = min(_repeated(lambda: _timed(nothing, (*arguments, None), None)))
     wholes = _repeated(lambda: _timed(native, (*arguments, None), None))
     runs = _repeated(lambda: _timed(native, (*arguments, address(marks)), marks[: len(step.calls)]))
-    times = [max(statistics.median(column), 0.0) for column in zip(*runs, strict=True)]
+    times = [max(min(column), 0.0) for column in zip(*runs, strict=True)]
     if times:
         times[0] = max(times[0] - entry, 0.0)
-    return times, statistics.median(wholes), entry
+    return times, min(wholes), entry
 
 
 def _timed(native: Callable[..., int], arguments: tuple[Any, ...], marks: Any) -> Any:
@@ -451,6 +460,8 @@ def _copies(step: Step) -> dict[int, np.ndarray]:
                 value = state.tensors[i]._data
             case "grad":
                 value = state.tensors[i].grad
+            case "argument grad":
+                value = leaves[step.known[i]].grad
             case "array":
                 value = state.arrays[i][2]
             case "number":
@@ -468,9 +479,9 @@ def speeds() -> Speeds:
     from scipy.linalg import blas  # type: ignore[import-untyped]
 
     build.products()  # holds SciPy's products to one thread
-    small, big = np.ones((2, 1 << 15), np.float32), np.ones((2, 1 << 23), np.float32)
-    square = np.asfortranarray(np.ones((384, 384), np.float32))
-    out = np.empty_like(small[0])
+    source, target = np.ones((2, SIZES[-1] // 8), np.float32)
+    square = np.ones((384, 384), np.float32, order="F")
+    some, out = source[: 1 << 15], target[: 1 << 15]
 
     def best(run: Callable[[], Any], times: int) -> float:
         found = []
@@ -480,11 +491,14 @@ def speeds() -> Speeds:
             found.append(time.perf_counter() - start)
         return min(found)
 
+    def copied(count: int) -> float:
+        a, b = target[: count // 8], source[: count // 8]
+        return count / best(lambda: np.copyto(a, b), 3 + 50 * (count <= SIZES[1]))
+
     return Speeds(
-        cache=small.nbytes / best(lambda: np.copyto(small[0], small[1]), 50),
-        memory=big.nbytes / best(lambda: np.copyto(big[0], big[1]), 3),
+        copies=tuple(copied(count) for count in SIZES),
         product=2 * 384**3 / best(lambda: blas.sgemm(1.0, square, square), 5),
-        simple=10 * out.size / best(lambda: np.exp(small[0], out=out), 20),
+        simple=10 * out.size / best(lambda: np.exp(some, out=out), 20),
     )
 
 
@@ -524,9 +538,16 @@ def text(e: Explanation) -> str:
             "",
             *table,
             "",
-            f"Estimates from one thread's speed, measured here: {size(e.speeds.cache)}/s in the cache, {size(e.speeds.memory)}/s in",
-            f"memory, {e.speeds.product / 1e9:.0f} Gflop/s in products, {e.speeds.simple / 1e9:.1f} billion simple operations a second.",
+            f"Estimates by the speed of one thread here: {spoken(e.speeds)}.",
         ]
+    )
+
+
+def spoken(speed: Speeds) -> str:
+    """Speeds in words."""
+    return (
+        f"copies {size(speed.copies[0])}/s in the cache to {size(speed.copies[-1])}/s in memory,\n"
+        f"products {speed.product / 1e9:.0f} Gflop/s, {speed.simple / 1e9:.1f} billion elementwise operations a second"
     )
 
 
