@@ -11,15 +11,21 @@ Everything that the step needs besides is done in Python before and after: rando
 the same generators, learning rates and step counts are read, step counts are written back.
 """
 
+import bisect
 import ctypes
 import functools
+import inspect
 import itertools
+import operator
 import os
+import sys
 import threading
 import time
+import types
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +34,11 @@ from ..effects import is_traced
 from ..tensor import Tensor, _state, _wrap
 from . import build
 from .c import Call, program
-from .capture import Capture, Leaf, Seen, capture, map_tree
+from .capture import Capture, Given, Leaf, Seen, capture, is_array, map_tree
 from .graph import Node, evaluate, ordered
 from .schedule import Output, Place, Schedule, cost, schedule
 from .simplify import simplify
-from .state import PLAIN, State, reach
+from .state import NUMBERS, PLAIN, State, reach
 from .trace import Untraceable
 
 if TYPE_CHECKING:
@@ -42,10 +48,23 @@ CHECKED = 3  # calls of each trace that are compared with eager ones
 KEPT = 8  # traces
 SMALL = 400_000  # simple operations, below which a step is faster on one thread
 
-_lock = threading.RLock()  # of the one pool of threads
+_lock = threading.RLock()  # of the one pool of threads, and of all that a trace swaps for symbols
+_forks = 0  # how often this process and its ancestors were forked off
+
+get_data, get_required = operator.attrgetter("_data"), operator.attrgetter("_requires_grad")
 
 
-class Disagreement(RuntimeError):
+def _forked() -> None:
+    global _forks
+    _forks += 1
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # no process is forked off in the middle of another thread's step
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forked)
+
+
+class Disagreement(RuntimeError):  # noqa: N818 - what it says is not that something failed, but that two things differ
     """A compiled step that gives something else than the function itself."""
 
 
@@ -87,6 +106,8 @@ def compile(function: Callable[..., Any] | None = None, *, threads: int | None =
         return functools.partial(compile, threads=threads, strict=strict)
     if not callable(function):
         raise TypeError(f"compile() needs a function, got {type(function).__name__}. Use it as a decorator, or as compile(f).")
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        raise TypeError(f"compile() needs a function that returns what it computes; {_name(function)} yields or awaits. Return a list.")
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads must be an int of at least 1, got {threads!r}.")
     return Compiled(function, threads, strict)
@@ -95,31 +116,51 @@ def compile(function: Callable[..., Any] | None = None, *, threads: int | None =
 class Compiled:
     """What `compile` returns: called as the function is."""
 
+    _is_compiled = True
+
     def __init__(self, function: Callable[..., Any], threads: int | None, strict: bool) -> None:
         functools.update_wrapper(self, function, updated=())
-        self._function, self._strict = function, strict
+        self._function, self._given_threads, self._strict = function, threads, strict
         self._threads = threads or _default_threads()
         self._traces: OrderedDict[int, Step] = OrderedDict()
         self._by_key: dict[Any, list[Step]] = {}
         self._count = 0
+        self._last: Step | None = None
+        self._reason: str | None = None  # why the last trace did not hold
         self._eager = ""  # why, if it runs eagerly
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        return self if owner is None else types.MethodType(self, owner)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._function, self._given_threads, self._strict)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._eager or is_traced():
-            return self._function(*args, **kwargs)
+            return map_tree(_detached, self._function(*args, **kwargs))
+        leaves: list[Any] = []
+        key = (_keys(args, leaves), _key(kwargs, leaves) if kwargs else None, _state.recording, _state.default_dtype)
         with _lock:
-            leaves: list[Any] = []
-            key = (_key(args, leaves), _key(kwargs, leaves) if kwargs else (), _state.recording, _state.default_dtype)
             for step in self._by_key.get(key, ()):
-                if step.holds():
-                    return self._run(step, args, kwargs, leaves)
-            return self._first(key, args, kwargs, leaves)
+                if step.holds(leaves):
+                    if step is not self._last:
+                        self._traces.move_to_end(step.number)
+                        self._last = step
+                    if step.unchecked:
+                        return self._checked(step, args, kwargs, leaves)
+                    draws = step.generators() if step.may_fail else ()
+                    result, failed = step.run(leaves)
+                    return self._failed(step, failed, draws, args, kwargs, leaves) if failed else result
+                self._reason = step.reason
+            return self._first(key, args, kwargs)
 
-    def _first(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
+    def _first(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An eager call, and a trace."""
+        had = _gradients(self._function, args, kwargs)
         result = self._function(*args, **kwargs)
         try:
-            self._keep(key, Step(self, args, kwargs))
+            build.compiler(), build.products()
+            self._keep(key, Step(self, args, kwargs, had))
         except (Untraceable, build.BuildError) as error:
             self._give_up(error)
         return map_tree(_detached, result)
@@ -127,69 +168,70 @@ class Compiled:
     def _keep(self, key: Any, step: "Step") -> None:
         self._by_key.setdefault(key, []).insert(0, step)
         self._count += 1
-        self._traces[self._count] = step
+        self._traces[self._count] = self._last = step
         step.key, step.number = key, self._count
         while len(self._traces) > KEPT:
             _, old = self._traces.popitem(last=False)
             self._by_key[old.key].remove(old)
+            if not self._by_key[old.key]:
+                del self._by_key[old.key]
         if self._count == 4 * KEPT:
             warnings.warn(
-                f"compile: {self._name()} has been traced {self._count} times, for something that it refers to changes from call to call: "
-                f"{step.reason or 'shapes, or arguments that are no arrays'}. Pass what changes as an array.",
+                f"compile: {_name(self._function)} has been traced {self._count} times, for something that it refers to changes from "
+                f"call to call: {self._reason or 'shapes, or arguments that are no arrays'}. Pass what changes as an array.",
                 RuntimeWarning,
-                stacklevel=5,
+                stacklevel=_outside(),
             )
-
-    def _run(self, step: "Step", args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
-        if step.unchecked:
-            return self._checked(step, args, kwargs, leaves)
-        draws = step.generators()
-        result, failed = step.run(leaves)
-        if failed:
-            return self._failed(step, failed, draws, args, kwargs)
-        return result
 
     def _checked(self, step: "Step", args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
         """Run the step and the function on the same state, and compare what they leave."""
-        before, draws = step.saved(), step.generators()
-        result, failed = step.run(leaves)
-        if failed:
-            return self._failed(step, failed, draws, args, kwargs)
-        ours = step.saved()
-        step.restore(before)
-        _wind_back(draws)
+        before, draws = step.saved(leaves), step.generators()
+        try:
+            result, failed = step.run(leaves)
+            if failed:
+                return self._failed(step, failed, draws, args, kwargs, leaves)
+            ours = step.saved(leaves)
+        finally:
+            step.restore(before)
+            _wind_back(draws)
         expected = self._function(*args, **kwargs)
-        changed = step.state.changed(step.moving)
+        changed = step.moved()
         if changed is not None:
             self._give_up(Untraceable(f"it changes Python's objects: {changed}. Return what is wanted, or keep it in a buffer of a Module"))
             return map_tree(_detached, expected)
-        wrong = step.compare(before, ours, step.saved(), result, expected)
+        wrong = step.compare(before, ours, step.saved(leaves), result, expected)
         if wrong is not None:
             step.restore(before)
             _wind_back(draws)
             where = step.locate(leaves)
             step.restore(before)
-            raise Disagreement(f"the compiled {self._name()} does not agree with the function itself in {wrong}. {where}")
+            raise Disagreement(f"the compiled {_name(self._function)} does not agree with the function itself in {wrong}. {where}")
         step.unchecked -= 1
         return result
 
-    def _failed(self, step: "Step", failed: int, draws: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _failed(self, step: "Step", failed: int, draws: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
         """A check on values failed, before anything was written: the function itself says which."""
         _wind_back(draws)
-        result = self._function(*args, **kwargs)
-        if failed == 2:
-            self._give_up(Untraceable(f"OpenMP gives fewer threads than the {step.plan.threads} asked for. Pass threads=1"))
-            return map_tree(_detached, result)
-        raise IndexError(f"an index was out of range in the compiled {self._name()}, or a check on values failed that passes eagerly.")
+        if failed == 2:  # OpenMP gives fewer threads than it was asked for
+            step.use_one_thread()
+            result, failed = step.run(leaves)
+            if not failed:
+                return result
+            _wind_back(draws)
+        self._function(*args, **kwargs)
+        raise IndexError(
+            f"an index was out of range in the compiled {_name(self._function)}, or a check on values failed that passes eagerly. "
+            "This is an error of the compiler: please report it."
+        )
 
     def _give_up(self, error: Exception) -> None:
         if self._strict:
             raise error
         self._eager = str(error)
-        warnings.warn(f"compile: {self._name()} runs eagerly, for {error}", RuntimeWarning, stacklevel=5)
-
-    def _name(self) -> str:
-        return getattr(self._function, "__name__", type(self._function).__name__)
+        self._traces.clear(), self._by_key.clear()
+        self._last = None
+        text = self._eager.rstrip(".")
+        warnings.warn(f"compile: {_name(self._function)} runs eagerly, for {text}.", RuntimeWarning, stacklevel=_outside())
 
     @property
     def step(self) -> "Step":
@@ -200,7 +242,7 @@ class Compiled:
         """
         if not self._traces:
             why = f"it runs eagerly, for {self._eager}" if self._eager else "it has not been called yet"
-            raise RuntimeError(f"the compiled {self._name()} has no native step: {why}.")
+            raise RuntimeError(f"the compiled {_name(self._function)} has no native step: {why.rstrip('.')}.")
         return self._traces[next(reversed(self._traces))]
 
     def source(self) -> str:
@@ -222,8 +264,32 @@ class Compiled:
             return explain(self, html)
 
 
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", type(function).__name__)
+
+
+def _outside() -> int:
+    """The stack level, as `warnings.warn` counts, of the caller of the compiled function."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def _detached(x: Any) -> Any:
     return x.detach() if isinstance(x, Tensor) and not x.is_leaf else x
+
+
+def _gradients(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int, bool]:
+    """Which of the tensors in sight have a gradient before a call, by id."""
+    return {id(t): t._grad is not None for t in reach(_roots(function, args, kwargs)).tensors}
+
+
+def _roots(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Where to look for what a function can see: itself, and its arguments that become no inputs."""
+    roots = [function]
+    map_tree(lambda x: None if is_array(x) else roots.append(x), (args, kwargs))
+    return roots
 
 
 def _default_threads() -> int:
@@ -233,23 +299,39 @@ def _default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _keys(trees: Sequence[Any], leaves: list[Any]) -> tuple[Any, ...]:
+    return tuple([_key(tree, leaves) for tree in trees])
+
+
 def _key(tree: Any, leaves: list[Any]) -> Any:
     """What a trace is made for, and the arrays among the arguments."""
     kind = type(tree)
+    if kind is Tensor:
+        leaves.append(tree)
+        data = tree._data
+        if not tree._requires_grad:
+            return data.shape, data.dtype
+        first = next(i for i, x in enumerate(leaves) if x is tree)  # the same one twice gets the sum of two gradients
+        return data.shape, data.dtype, first, tree._grad is None, tree._node is None
     if kind is np.ndarray:
-        leaves.append(tree)
-        return tree.shape, tree.dtype
-    if isinstance(tree, Tensor):
-        leaves.append(tree)
-        return tree._data.shape, tree._data.dtype, tree._requires_grad
-    if kind is tuple or kind is list:
-        return (kind, *[_key(item, leaves) for item in tree])
-    if kind is dict:
-        return (kind, *[(name, _key(item, leaves)) for name, item in tree.items()])
-    if isinstance(tree, (list, tuple)):
-        return (kind, *[_key(item, leaves) for item in tree])
+        if tree.dtype.kind in NUMBERS:
+            leaves.append(tree)
+            return tree.shape, tree.dtype, kind
+        return kind, id(tree)
     if isinstance(tree, PLAIN):
         return kind, repr(tree) if kind is float else tree
+    if isinstance(tree, (list, tuple)):
+        return kind, _keys(tree, leaves)
+    if isinstance(tree, dict):
+        return kind, tuple(tree), _keys(list(tree.values()), leaves)
+    if isinstance(tree, Tensor):
+        leaves.append(tree)
+        return kind, tree._data.shape, tree._data.dtype, tree._requires_grad, tree._grad is None, id(tree)
+    if isinstance(tree, np.generic):
+        return kind, tree.tobytes()
+    if is_array(tree):
+        leaves.append(tree)
+        return tree.shape, tree.dtype, kind
     return kind, id(tree)
 
 
@@ -261,39 +343,51 @@ def _wind_back(draws: Any) -> None:
 class Step:
     """A native step: a trace, built, with the memory that it works in."""
 
-    def __init__(self, owner: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, owner: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any], had: dict[int, bool]) -> None:
         self.owner, self.key, self.number, self.reason = owner, None, 0, None
         self.unchecked = CHECKED
         self.kept = (args, kwargs)  # objects among the arguments are known by their identity, so they must live on
-        roots = [owner._function]
-        map_tree(lambda x: roots.append(x) if not isinstance(x, (Tensor, np.ndarray, *PLAIN)) else None, (args, kwargs))
-        self.state = reach(roots)
+        self.state = reach(_roots(owner._function, args, kwargs))
         arguments: list[Any] = []
         _key(args, arguments), _key(kwargs, arguments)
         began, marks = time.time(), [time.perf_counter()]
-        for phase in (lambda: self._capture(args, kwargs, arguments), self._plan, self._build):
+        for phase in (lambda: self._capture(args, kwargs, arguments, had), self._build):
             phase()
             marks.append(time.perf_counter())
-        self.seconds = tuple(b - a for a, b in itertools.pairwise(marks))  # of trace, passes and C
+        self.seconds = (marks[1] - marks[0] - self._passes, self._passes, marks[2] - marks[1])  # of trace, passes and C
         self.cached = self.library.stat().st_mtime < began
 
     # -- making it ----------------------------------------------------------------------------------------------------------
 
-    def _capture(self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: list[Any]) -> None:
-        try:
-            self.captured = capture(self.owner._function, args, kwargs, self.state, set())
-            missing = self._missing()
-            if missing:
-                self.captured = capture(self.owner._function, args, kwargs, self.state, missing)
-        except Untraceable:
-            raise
-        except Exception as error:
-            raise Untraceable(f"its trace failed: {type(error).__name__}: {error}") from error
-        self.known = [i for i, x in enumerate(arguments) if not (isinstance(x, Tensor) and any(x is t for t in self.state.tensors))]
+    def _capture(self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: list[Any], had: dict[int, bool]) -> None:
+        """The trace, and the passes.
 
-    def _missing(self) -> set[int]:
-        """The tensors that had no gradient, though the trace reads it."""
-        return set()
+        It is first taken as if each tensor had a gradient. Where the graph then reads one that was not there before the call, it is
+        taken again without it, for what has no gradient takes another way: nothing is added to it, and optimizers skip it.
+        """
+        missing: set[int] = set()
+        while True:
+            try:
+                self.captured = capture(self.owner._function, args, kwargs, self.state, missing)
+            except Untraceable:
+                raise
+            except Exception as error:
+                raise Untraceable(f"its trace failed: {type(error).__name__}: {error}") from error
+            began = time.perf_counter()
+            self._plan()
+            self._passes = time.perf_counter() - began
+            read = {node.attrs[0][1] for node in self.nodes if node.op == "input" and node.attrs[0][0] == "grad"}
+            absent = {i for i in read if not had.get(id(self.state.tensors[i]), False)}
+            if not absent:
+                break
+            missing |= absent
+        self._absent = [self.state.tensors[i] for i in missing]
+        self.state.prepare()
+        ids = {id(t) for t in self.state.tensors}
+        self._ids = ids
+        self._identities = [(i, x) for i, x in enumerate(arguments) if id(x) in ids]
+        self._strangers = [i for i, x in enumerate(arguments) if isinstance(x, Tensor) and id(x) not in ids]
+        self.known = [i for i, x in enumerate(arguments) if id(x) not in ids]
 
     def _plan(self) -> None:
         made, trace = self.captured, self.captured.trace
@@ -305,7 +399,7 @@ class Step:
             if pair is not None and pair[1] is not None and pair[1] is not pair[0]:
                 wanted.append(("grad", i, pair[1], pair[0]))
         wanted += [("array", i, now, first) for i, (first, now) in enumerate(made.arrays) if now is not first]
-        wanted += [("argument grad", i, node, None) for i, node in made.argument_grads.items()]
+        wanted += [("argument grad", i, node, None) for i, (_, node) in made.argument_grads.items() if node is not None]
         self.counts = [entry for entry in trace.numbers.values() if entry[3].node is not entry[2]]
         wanted += [("number", i, entry[3].node, None) for i, entry in enumerate(self.counts)]
         outputs = [node for _, _, node, _ in wanted]
@@ -331,7 +425,9 @@ class Step:
         wanted = [
             Output(node, Place(self.places[kind, i]), replaces if replaces in read else None) for kind, i, node, replaces in self.wanted
         ]
-        sources = {node: Place(self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]) for node in self.sources}
+        sources = {
+            node: Place(self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]) for node in self.sources
+        }
         return schedule(wanted, self.checks, sources, threads, reuse)
 
     def _table(self) -> None:
@@ -354,212 +450,312 @@ class Step:
         self.source, self.calls = program(self.plan)
         self.library = build.build(self.source)
         self._step = build.load(self.library)
-        self._process = os.getpid()
+        self._forks = _forks
         self._memory()
 
     def _memory(self) -> None:
         """The table of pointers, and all that it points to for good."""
         state, trace = self.state, self.captured.trace
+        self._held: list[np.ndarray] = []
         self._arena = aligned(self.plan.arena)
         self._pointers = (ctypes.c_void_p * max(self.size, 1))()
-        self._table_address, self._arena_address = ctypes.addressof(self._pointers), address(self._arena)
+        self._addresses = (ctypes.addressof(self._pointers), address(self._arena), None)
         entries = list(trace.numbers.values())
         self._numbers = np.zeros(max(len(entries), 1)), np.zeros(max(len(entries), 1), np.int64)
         self._inputs: list[tuple[int, int]] = []  # place, argument
-        self._numbers_in: list[tuple[int, int, Any, str]] = []
+        self._numbers_in: list[tuple[np.ndarray, int, Any, str]] = []
         self._draws: list[tuple[int, Any]] = []
+        self._copied: list[tuple[np.ndarray, np.ndarray]] = []  # arrays that the step can't read where they are
+        self._argument_grads_in: list[tuple[int, int]] = []
         for node in self.sources:
             if node.op == "array":
-                array = np.ascontiguousarray(trace.arrays[node.attrs[0]])
-                self._keep(self.places["source", ("constant", node.attrs)], array)
+                array = trace.arrays[node.attrs[0]]
+                if not _is_plain(array):
+                    self._copied.append((array, np.array(array, array.dtype.newbyteorder("="), order="C")))
+                    array = self._copied[-1][1]
+                self._point(self.places["source", ("constant", node.attrs)], array)
                 continue
             kind, i = node.attrs[0]
             place = self.places["source", node.attrs]
             if kind == "argument":
                 self._inputs.append((place, i))
+            elif kind == "argument grad":
+                self._argument_grads_in.append((place, i))
             elif kind == "data":
-                self._keep(place, _whole(state.tensors[i]._data))
+                self._point(place, _whole(state.tensors[i]._data))
             elif kind == "array":
-                self._keep(place, _whole(state.arrays[i][2]))
+                self._point(place, _whole(state.arrays[i][2]))
             elif kind == "number":
                 owner, name, first, _ = entries[i]
-                which = 0 if first.dtype.kind == "f" else 1
-                self._numbers_in.append((which, i, owner, name))
-                self._pointers[place] = address(self._numbers[which]) + 8 * i
+                numbers = self._numbers[0 if first.dtype.kind == "f" else 1]
+                self._numbers_in.append((numbers, i, owner, name))
+                self._pointers[place] = address(numbers) + 8 * i
             elif kind == "draw":
                 self._draws.append((place, i))
-        self._grads_in = [
-            (self.places["source", node.attrs], state.tensors[node.attrs[0][1]])
+        self._grads_in = {
+            self.places["source", node.attrs]: state.tensors[node.attrs[0][1]]
             for node in self.sources
             if node.op == "input" and node.attrs[0][0] == "grad"
-        ]
+        }
         self._outputs()
         self._guards()
 
-    def _keep(self, place: int, array: np.ndarray) -> None:
-        self.__dict__.setdefault("_held", []).append(array)
+    def _point(self, place: int, array: np.ndarray) -> None:
+        self._held.append(array)
         self._pointers[place] = address(array)
 
     def _outputs(self) -> None:
         state, made = self.state, self.captured
-        self._grads_out: list[tuple[int, Tensor, list[Any]]] = []
+        self._grads_out: list[list[Any]] = []  # [array, tensor, place, whether the gradient is added to what is there]
         self._fresh: list[tuple[int, int, Any, Any]] = []  # leaves, made anew in each call
         self._small: dict[int, np.ndarray] = {}  # leaves that are copied out
         self._argument_grads: list[tuple[int, int, Any, Any]] = []
-        self._counted: list[tuple[Any, str, bool]] = []
-        counts = np.zeros(max(len(self.counts), 1)), np.zeros(max(len(self.counts), 1), np.int64)
-        self._counts = counts
+        self._written: list[np.ndarray] = []
+        floats, whole = np.zeros(max(len(self.counts), 1)), np.zeros(max(len(self.counts), 1), np.int64)
+        self._counts = floats, whole
         for kind, i, node, _ in self.wanted:
             place = self.places[kind, i]
             if kind == "leaf":
                 if node.size <= 4096:
                     self._small[i] = np.empty(node.shape, node.dtype)
-                    self._keep(place, self._small[i])
+                    self._point(place, self._small[i])
                 else:
                     self._fresh.append((place, i, node.shape, node.dtype))
-            elif kind == "data" and self._pointers[place] is None:
-                self._keep(place, _whole(state.tensors[i]._data))
-            elif kind == "array" and self._pointers[place] is None:
-                self._keep(place, _whole(state.arrays[i][2]))
+            elif kind in ("data", "array"):
+                array = state.tensors[i]._data if kind == "data" else state.arrays[i][2]
+                if not array.flags.writeable:
+                    raise Untraceable(f"it writes into an array of shape {array.shape} that is read-only. Make a copy of it")
+                self._written.append(array)
+                self._point(place, _whole(array))
             elif kind == "grad":
                 t = state.tensors[i]
-                self._grads_out.append((place, t, [np.empty_like(t._data)]))
+                array = np.empty(t.shape, t.dtype)
+                self._grads_out.append([array, t, place, place in self._grads_in])
+                self._pointers[place] = address(array)
+                self._grads_in.pop(place, None)
             elif kind == "argument grad":
                 self._argument_grads.append((place, i, node.shape, node.dtype))
             elif kind == "number":
-                whole = node.dtype.kind != "f"
-                self._pointers[place] = address(counts[whole]) + 8 * i
-        for entry in self.counts:
-            self._counted.append((entry[0], entry[1], entry[3].node.dtype.kind != "f"))
-        self._cleared = [
-            state.tensors[i] for i, pair in enumerate(made.grads) if pair is not None and pair[1] is None
-        ]
+                self._pointers[place] = address(self._counts[node.dtype.kind != "f"]) + 8 * i
+        self._counted = [(owner, name, int(symbol.node.dtype.kind != "f")) for owner, name, _, symbol in self.counts]
+        self._cleared = [state.tensors[i] for i, (first, now) in enumerate(made.grads) if first is not None and now is None]
+        self._cleared_arguments = [i for i, (_, now) in made.argument_grads.items() if now is None]
+        spans = sorted((address(array), address(array) + array.nbytes) for array in self._written if array.nbytes)
+        self._starts, self._ends = [start for start, _ in spans], [end for _, end in spans]
+        self._refuse_overlaps(spans)
+
+    def _refuse_overlaps(self, spans: list[tuple[int, int]]) -> None:
+        """Arrays that share memory with one that is written would change in the middle of the step."""
+        state = self.state
+        others = {id(a): a for a in (*(t._data for t in state.tensors), *(a for _, _, a in state.arrays), *self.captured.trace.arrays)}
+        for array in self._written:
+            others.pop(id(array), None)
+        if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)) or any(self._overlaps(a) for a in others.values()):
+            raise Untraceable("it writes into an array that shares memory with another one that it can see. Make one of them a copy")
+
+    def _overlaps(self, array: np.ndarray) -> bool:
+        """Whether an array may share memory with one that the step writes."""
+        low, high = np.lib.array_utils.byte_bounds(array)
+        i = bisect.bisect_left(self._starts, high)
+        return i > 0 and self._ends[i - 1] > low
 
     def _guards(self) -> None:
         state, trace = self.state, self.captured.trace
-        needed = {id(t) for _, t in self._grads_in}
-        self._tensors = [(t, t._data, t._requires_grad, id(t) in needed) for t in state.tensors]
-        self.moving = [(owner, name) for owner, name, _, _ in trace.numbers.values() if isinstance(owner, dict)]
-        by_id = {id(container): (container, before) for container, before in state.snapshots}
-        self._moving = [(owner, name, by_id[id(owner)][1]) for owner, name in self.moving if id(owner) in by_id]
-        for generator, *_ in trace.draws:
-            self.__dict__.setdefault("_generators", {})[id(generator)] = generator
+        self._tensors = state.tensors
+        self._data, self._required = [t._data for t in state.tensors], [t._requires_grad for t in state.tensors]
+        self._needed = [*self._grads_in.values(), *(t for _, t, _, adds in self._grads_out if adds)]
+        self.moving = [(owner, name) for owner, name, _, _ in trace.numbers.values()]
+        by_id = {id(container): before for container, before in state.containers}
+        self._moving = [
+            (owner if isinstance(owner, dict) else vars(owner), name, by_id[id(owner if isinstance(owner, dict) else vars(owner))])
+            for owner, name in self.moving
+            if id(owner if isinstance(owner, dict) else vars(owner)) in by_id
+        ]
+        self._before = {(id(owner), name): before for owner, name, before in self._moving}
+        self._generators = list({id(generator): generator for generator, *_ in trace.draws}.values())
+        for generator in self._generators:
+            if not hasattr(generator, "bit_generator"):
+                raise Untraceable(f"it draws from a {type(generator).__name__}. Use np.random.default_rng(seed)")
+        self._stale = True  # whether the numbers have changed since they were last read
+        self.may_fail = bool(self.checks) or self.threads > 1
 
     # -- calling it ---------------------------------------------------------------------------------------------------------
 
-    def holds(self) -> bool:
+    def holds(self, leaves: Sequence[Any]) -> bool:
         """Whether all is as the trace found it."""
-        for t, data, required, needed in self._tensors:
-            if t._data is not data or t._requires_grad is not required or t._node is not None or (needed and t._grad is None):
-                self.reason = f"a tensor of shape {t.shape}"
+        if not self.state.holds():
+            self.reason = self.moved()
+            if self.reason is not None:
                 return False
+        if not all(map(operator.is_, map(get_data, self._tensors), self._data)):
+            self.reason = "the array of a tensor"
+            return False
+        if list(map(get_required, self._tensors)) != self._required:
+            self.reason = "whether a tensor requires a gradient"
+            return False
+        for t in self._needed:
+            if t._grad is None:
+                self.reason = f"a tensor of shape {t.shape} has no gradient"
+                return False
+        for t in self._absent:
+            if t._grad is not None:
+                self.reason = f"a tensor of shape {t.shape} has a gradient"
+                return False
+        for i, t in self._identities:
+            if leaves[i] is not t:
+                self.reason = "another tensor is an argument"
+                return False
+        for i in self._strangers:
+            if id(leaves[i]) in self._ids:
+                self.reason = "a tensor that the function knows is an argument"
+                return False
+        return True
+
+    def moved(self) -> str | None:
+        """Take note of numbers that may change; the name of what may not, and did, or None."""
+        self._stale = True
         for owner, name, before in self._moving:
             now, was = owner.get(name), before[name]
             if type(now) is not type(was) or bool(now) is not bool(was):
-                self.reason = repr(name)
-                return False
+                return repr(name)
             before[name] = now
-        self.reason = self.state.changed()
-        return self.reason is None
+        return self.state.difference()
 
     def generators(self) -> list[tuple[Any, Any]]:
         """The generators that the step draws from, and their states."""
-        return [(generator, generator.bit_generator.state) for generator in self.__dict__.get("_generators", {}).values()]
+        return [(generator, generator.bit_generator.state) for generator in self._generators]
 
     def run(self, leaves: Sequence[Any]) -> tuple[Any, int]:
         """Call the step on the arguments' arrays: its result, and whether a check failed."""
         pointers, held = self._pointers, []
-        if os.getpid() != self._process and self.threads > 1:
-            self._after_fork()
+        if self._forks != _forks and self.threads > 1:
+            self.use_one_thread()  # of a forked process' other threads, for which OpenMP would wait for ever
         for place, i in self._inputs:
             x = leaves[self.known[i]]
             array = x._data if isinstance(x, Tensor) else x
-            if not array.flags.c_contiguous or not array.dtype.isnative:
-                array = np.ascontiguousarray(array)
+            flags = array.flags
+            if not (flags.c_contiguous and flags.aligned and array.dtype.isnative) or (self._starts and self._overlaps(array)):
+                array = np.array(array, array.dtype.newbyteorder("="), order="C")
                 held.append(array)
             pointers[place] = address(array)
-        for which, i, owner, name in self._numbers_in:
-            self._numbers[which][i] = owner[name] if isinstance(owner, dict) else getattr(owner, name)
+        for array, copy in self._copied:
+            copy[...] = array
+        if self._stale:
+            for numbers, i, owner, name in self._numbers_in:
+                numbers[i] = owner[name] if isinstance(owner, dict) else getattr(owner, name)
+            self._stale = False
         for place, i in self._draws:
             generator, distribution, args, kwargs, node = self.captured.trace.draws[i]
             array = np.ascontiguousarray(getattr(generator, distribution)(*args, **kwargs), node.dtype)
             held.append(array)
             pointers[place] = address(array)
-        for place, t in self._grads_in:
-            array = _whole(t._grad)
+        for place, t in self._grads_in.items():
+            array = t._grad if _is_plain(t._grad) else np.array(t._grad, order="C")
             held.append(array)
             pointers[place] = address(array)
-        for place, t, box in self._grads_out:
-            array = box[0]
-            # one reference from the list, one from `array`, one from the call, one perhaps from the tensor
-            if getrefcount(array) > 3 + (t._grad is array):
-                box[0] = array = np.empty_like(t._data)
-            pointers[place] = address(array)
+        for box in self._grads_out:
+            t = box[1]
+            if getrefcount(box[0]) > ALONE + (t._grad is box[0]):  # somebody keeps the gradient of an earlier call
+                box[0] = np.empty(t.shape, t.dtype)
+                pointers[box[2]] = address(box[0])
+            if box[3] and t._grad is not box[0]:
+                box[0][...] = t._grad
         fresh: dict[int, np.ndarray] = {}
         for place, i, shape, dtype in self._fresh:
             fresh[i] = array = np.empty(shape, dtype)
             pointers[place] = address(array)
         own = []
+        for place, i in self._argument_grads_in:
+            array = np.array(leaves[self.known[i]]._grad, order="C")
+            held.append(array)
+            pointers[place] = address(array)
         for place, i, shape, dtype in self._argument_grads:
             array = np.empty(shape, dtype)
             own.append((leaves[self.known[i]], array))
             pointers[place] = address(array)
-        failed = self._step(self._table_address, self._arena_address, None)
+        failed = self._step(*self._addresses)
         if failed:
             return None, failed
-        for _, t, box in self._grads_out:
-            t._grad = box[0]
+        for box in self._grads_out:
+            box[1]._grad = box[0]
         for t in self._cleared:
             t._grad = None
         for t, array in own:
             t._grad = array
-        for i, (owner, name, whole) in enumerate(self._counted):
-            value = self._counts[whole][i].item()
+        for i in self._cleared_arguments:
+            leaves[self.known[i]]._grad = None
+        if self._counted:
+            self._count()
+        return self._result(leaves, fresh), 0
+
+    def _count(self) -> None:
+        """Write step counts back, where they are kept, where they are compared and where the step reads them."""
+        values = self._counts[0].tolist(), self._counts[1].tolist()
+        for i, (owner, name, kind) in enumerate(self._counted):
+            value = values[kind][i]
             if isinstance(owner, dict):
                 owner[name] = value
             else:
                 setattr(owner, name, value)
-        small = self._small
+            before = self._before.get((id(owner), name))
+            if before is not None:
+                before[name] = value
+        for numbers, i, owner, name in self._numbers_in:
+            numbers[i] = owner[name] if isinstance(owner, dict) else getattr(owner, name)
+
+    def _result(self, leaves: Sequence[Any], fresh: dict[int, np.ndarray]) -> Any:
+        tree, small = self.captured.result, self._small
+        if type(tree) is Leaf and tree.kind == "tensor" and tree.index in small:
+            return _wrap(small[tree.index].copy())
 
         def filled(leaf: Any) -> Any:
             if isinstance(leaf, Leaf):
                 array = fresh[leaf.index] if leaf.index in fresh else small[leaf.index].copy()
                 return _wrap(array) if leaf.kind == "tensor" else array if leaf.kind == "array" else array.item()
-            return leaf.tensor if isinstance(leaf, Seen) else leaf
+            if isinstance(leaf, Given):
+                return leaves[self.known[leaf.index]]
+            return leaf.x if isinstance(leaf, Seen) else leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
-        tree = self.captured.result
-        return (filled(tree) if isinstance(tree, Leaf) else map_tree(filled, tree)), 0
+        return map_tree(filled, tree)
 
-    def _after_fork(self) -> None:
-        """In a forked process the other threads are gone, and OpenMP would wait for them for ever: go on with one."""
+    def use_one_thread(self) -> None:
+        """Build it for one thread."""
         self.threads, self.plan = 1, self.schedule(1)
         self.source, self.calls = program(self.plan)
         self._step = build.load(build.build(self.source))
         self._arena = aligned(self.plan.arena)
-        self._arena_address, self._process = address(self._arena), os.getpid()
+        self._addresses, self._forks = (self._addresses[0], address(self._arena), None), _forks
 
     # -- checking it --------------------------------------------------------------------------------------------------------
 
-    def saved(self) -> Any:
+    def saved(self, leaves: Sequence[Any]) -> Any:
         """Copies of all that the step may write."""
         state = self.state
+        mine = [leaves[self.known[i]] for i in self.captured.argument_grads]
         return (
             [t._data.copy() for t in state.tensors],
-            [None if t._grad is None else t._grad.copy() for t in state.tensors],
+            [(t, None if t._grad is None else t._grad.copy()) for t in (*state.tensors, *mine)],
             [array.copy() for _, _, array in state.arrays],
-            [(owner, name, owner[name]) for owner, name in self.moving],
+            [(owner, name, owner[name] if isinstance(owner, dict) else getattr(owner, name)) for owner, name in self.moving],
         )
 
     def restore(self, saved: Any) -> None:
         """Put copies back."""
         state = self.state
-        for t, data, grad in zip(state.tensors, saved[0], saved[1], strict=True):
-            t._data[...] = data
+        for t, data in zip(state.tensors, saved[0], strict=True):
+            if t._data.flags.writeable:
+                t._data[...] = data
+        for t, grad in saved[1]:
             t._grad = None if grad is None else grad.copy()
         for (_, _, array), before in zip(state.arrays, saved[2], strict=True):
-            array[...] = before
+            if array.flags.writeable:
+                array[...] = before
         for owner, name, value in saved[3]:
-            owner[name] = value
+            if isinstance(owner, dict):
+                owner[name] = value
+            else:
+                setattr(owner, name, value)
+        self._stale = True
 
     def compare(self, before: Any, ours: Any, theirs: Any, result: Any, expected: Any) -> str | None:
         """What differs beyond rounding, or None."""
@@ -571,10 +767,9 @@ class Step:
         for i, (a, b) in enumerate(zip(given, wanted, strict=True)):
             if isinstance(b, (Tensor, np.ndarray, float, int)) and not close(_values(a), _values(b)):
                 return f"what it returns, leaf {i}: {_values(a).reshape(-1)[:3]} instead of {_values(b).reshape(-1)[:3]}"
-        largest = max((float(np.abs(g).max()) for g in theirs[1] if g is not None and g.size and np.isfinite(g).all()), default=0.0)
+        largest = max((float(np.abs(g).max()) for _, g in theirs[1] if g is not None and g.size and np.isfinite(g).all()), default=0.0)
         sure: dict[int, np.ndarray] = {}
-        for i, t in enumerate(state.tensors):
-            a, b = ours[1][i], theirs[1][i]
+        for i, ((t, a), (_, b)) in enumerate(zip(ours[1], theirs[1], strict=True)):
             if (a is None) is not (b is None):
                 return f"whether a tensor of shape {t.shape} has a gradient"
             if a is not None:
@@ -645,6 +840,8 @@ class Step:
                         values[node] = state.tensors[i]._data
                     case "grad":
                         values[node] = state.tensors[i].grad
+                    case "argument grad":
+                        values[node] = leaves[self.known[i]]._grad
                     case "array":
                         values[node] = state.arrays[i][2]
                     case "number":
@@ -679,8 +876,13 @@ def _values(x: Any) -> np.ndarray:
     return np.asarray(x._data if isinstance(x, Tensor) else x)
 
 
+def _is_plain(array: Any) -> bool:
+    """Whether the step can read an array where it is."""
+    return array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative  # type: ignore[no-any-return]
+
+
 def _whole(array: Any) -> np.ndarray:
-    if not array.flags.c_contiguous:
+    if not _is_plain(array):
         raise Untraceable(f"it uses an array of shape {array.shape} that is not contiguous in memory. Copy it: np.ascontiguousarray")
     return array  # type: ignore[no-any-return]
 
@@ -697,7 +899,7 @@ def aligned(size: int) -> np.ndarray:
     return room[start : start + size] if size else room
 
 
-from sys import getrefcount  # noqa: E402
+ALONE = next(getrefcount(box[0]) for box in [[object()]])  # the references to what only its box holds
 
 __all__ = ["BuildError", "Call", "Capture", "Compiled", "Disagreement", "State", "Untraceable", "compile"]
 BuildError = build.BuildError
