@@ -307,7 +307,7 @@ def _report(step: Step, speed: Speeds, index: int, kernel: Kernel, calls: list[t
 
 def _function(source: str, name: str) -> str:
     """A function of a C file, without its comment."""
-    start = source.index(f"static void {name}(")
+    start = source.rindex("\n", 0, source.index(f" {name}(const int t")) + 1
     return source[start : source.index("\n}\n", start) + 3]
 
 
@@ -561,6 +561,8 @@ def duration(seconds: float) -> str:
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
         if seconds * scale >= 1:
             return f"{seconds * scale:.3g} {unit}" if seconds * scale < 1000 else f"{seconds * scale:.0f} {unit}"
+    if seconds < 1e-6:
+        return f"{seconds * 1e6:.2f} µs"
     return f"{seconds * 1e6:.1f} µs" if seconds < 1e-4 else f"{seconds * 1e6:.0f} µs"
 
 
