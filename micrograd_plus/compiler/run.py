@@ -461,9 +461,9 @@ class Step:
         self._pointers = (ctypes.c_void_p * max(self.size, 1))()
         self._addresses = (ctypes.addressof(self._pointers), address(self._arena), None)
         entries = list(trace.numbers.values())
-        self._numbers = np.zeros(max(len(entries), 1)), np.zeros(max(len(entries), 1), np.int64)
+        self._numbers: Any = (ctypes.c_double * max(len(entries), 1))(), (ctypes.c_int64 * max(len(entries), 1))()
         self._inputs: list[tuple[int, int]] = []  # place, argument
-        self._numbers_in: list[tuple[np.ndarray, int, Any, str]] = []
+        self._numbers_in: list[tuple[Any, int, Any, str]] = []
         self._draws: list[tuple[int, Any]] = []
         self._copied: list[tuple[np.ndarray, np.ndarray]] = []  # arrays that the step can't read where they are
         self._argument_grads_in: list[tuple[int, int]] = []
@@ -478,7 +478,7 @@ class Step:
             kind, i = node.attrs[0]
             place = self.places["source", node.attrs]
             if kind == "argument":
-                self._inputs.append((place, i))
+                self._inputs.append((place, self.known[i]))
             elif kind == "argument grad":
                 self._argument_grads_in.append((place, i))
             elif kind == "data":
@@ -489,7 +489,7 @@ class Step:
                 owner, name, first, _ = entries[i]
                 numbers = self._numbers[0 if first.dtype.kind == "f" else 1]
                 self._numbers_in.append((numbers, i, owner, name))
-                self._pointers[place] = address(numbers) + 8 * i
+                self._pointers[place] = ctypes.addressof(numbers) + 8 * i
             elif kind == "draw":
                 self._draws.append((place, i))
         self._grads_in = {
@@ -497,6 +497,7 @@ class Step:
             for node in self.sources
             if node.op == "input" and node.attrs[0][0] == "grad"
         }
+        self._counted: list[tuple[Any, str, bool, dict[str, Any] | None, Any, int]] = []
         self._outputs()
         self._guards()
 
@@ -511,8 +512,7 @@ class Step:
         self._small: dict[int, np.ndarray] = {}  # leaves that are copied out
         self._argument_grads: list[tuple[int, int, Any, Any]] = []
         self._written: list[np.ndarray] = []
-        floats, whole = np.zeros(max(len(self.counts), 1)), np.zeros(max(len(self.counts), 1), np.int64)
-        self._counts = floats, whole
+        self._counts: Any = (ctypes.c_double * max(len(self.counts), 1))(), (ctypes.c_int64 * max(len(self.counts), 1))()
         for kind, i, node, _ in self.wanted:
             place = self.places[kind, i]
             if kind == "leaf":
@@ -536,8 +536,7 @@ class Step:
             elif kind == "argument grad":
                 self._argument_grads.append((place, i, node.shape, node.dtype))
             elif kind == "number":
-                self._pointers[place] = address(self._counts[node.dtype.kind != "f"]) + 8 * i
-        self._counted = [(owner, name, int(symbol.node.dtype.kind != "f")) for owner, name, _, symbol in self.counts]
+                self._pointers[place] = ctypes.addressof(self._counts[node.dtype.kind != "f"]) + 8 * i
         self._cleared = [state.tensors[i] for i, (first, now) in enumerate(made.grads) if first is not None and now is None]
         self._cleared_arguments = [i for i, (_, now) in made.argument_grads.items() if now is None]
         spans = sorted((address(array), address(array) + array.nbytes) for array in self._written if array.nbytes)
@@ -550,14 +549,15 @@ class Step:
         others = {id(a): a for a in (*(t._data for t in state.tensors), *(a for _, _, a in state.arrays), *self.captured.trace.arrays)}
         for array in self._written:
             others.pop(id(array), None)
-        if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)) or any(self._overlaps(a) for a in others.values()):
+        if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)) or any(
+            self._overlaps(*_span(a)) for a in others.values()
+        ):
             raise Untraceable("it writes into an array that shares memory with another one that it can see. Make one of them a copy")
 
-    def _overlaps(self, array: np.ndarray) -> bool:
-        """Whether an array may share memory with one that the step writes."""
-        low, high = np.lib.array_utils.byte_bounds(array)
-        i = bisect.bisect_left(self._starts, high)
-        return i > 0 and self._ends[i - 1] > low
+    def _overlaps(self, start: int, size: int) -> bool:
+        """Whether bytes may belong to an array that the step writes."""
+        i = bisect.bisect_left(self._starts, start + size)
+        return i > 0 and self._ends[i - 1] > start
 
     def _guards(self) -> None:
         state, trace = self.state, self.captured.trace
@@ -571,7 +571,12 @@ class Step:
             for owner, name in self.moving
             if id(owner if isinstance(owner, dict) else vars(owner)) in by_id
         ]
-        self._before = {(id(owner), name): before for owner, name, before in self._moving}
+        befores = {(id(owner), name): before for owner, name, before in self._moving}
+        places = {(id(owner), name): (numbers, i) for numbers, i, owner, name in self._numbers_in}
+        for owner, name, _, symbol in self.counts:
+            before = befores.get((id(owner), name), {} if isinstance(owner, dict) else None)
+            numbers, k = places.get((id(owner), name), (None, 0))
+            self._counted.append((owner, name, symbol.node.dtype.kind == "f", before, numbers, k))
         self._generators = list({id(generator): generator for generator, *_ in trace.draws}.values())
         for generator in self._generators:
             if not hasattr(generator, "bit_generator"):
@@ -631,13 +636,14 @@ class Step:
         if self._forks != _forks and self.threads > 1:
             self.use_one_thread()  # of a forked process' other threads, for which OpenMP would wait for ever
         for place, i in self._inputs:
-            x = leaves[self.known[i]]
+            x = leaves[i]
             array = x._data if isinstance(x, Tensor) else x
-            flags = array.flags
-            if not (flags.c_contiguous and flags.aligned and array.dtype.isnative) or (self._starts and self._overlaps(array)):
+            where = address(array)
+            if not _is_plain(array) or (self._starts and self._overlaps(where, array.nbytes)):
                 array = np.array(array, array.dtype.newbyteorder("="), order="C")
                 held.append(array)
-            pointers[place] = address(array)
+                where = address(array)
+            pointers[place] = where
         for array, copy in self._copied:
             copy[...] = array
         if self._stale:
@@ -690,18 +696,15 @@ class Step:
 
     def _count(self) -> None:
         """Write step counts back, where they are kept, where they are compared and where the step reads them."""
-        values = self._counts[0].tolist(), self._counts[1].tolist()
-        for i, (owner, name, kind) in enumerate(self._counted):
-            value = values[kind][i]
-            if isinstance(owner, dict):
-                owner[name] = value
-            else:
+        floats, whole = self._counts
+        for i, (owner, name, is_float, before, numbers, k) in enumerate(self._counted):
+            value = floats[i] if is_float else whole[i]
+            if before is None:
                 setattr(owner, name, value)
-            before = self._before.get((id(owner), name))
-            if before is not None:
-                before[name] = value
-        for numbers, i, owner, name in self._numbers_in:
-            numbers[i] = owner[name] if isinstance(owner, dict) else getattr(owner, name)
+            else:
+                owner[name] = before[name] = value
+            if numbers is not None:
+                numbers[k] = value
 
     def _result(self, leaves: Sequence[Any], fresh: dict[int, np.ndarray]) -> Any:
         tree, small = self.captured.result, self._small
@@ -887,9 +890,26 @@ def _whole(array: Any) -> np.ndarray:
     return array  # type: ignore[no-any-return]
 
 
-def address(array: np.ndarray) -> int:
-    """Where an array's memory begins."""
+def _span(array: np.ndarray) -> tuple[int, int]:
+    """Where an array's memory begins, and over how many bytes it is spread."""
+    low, high = np.lib.array_utils.byte_bounds(array)
+    return low, high - low
+
+
+_pointer_at = ctypes.c_size_t.from_address
+_OFFSET = object.__basicsize__  # an array's pointer to its values follows what every object begins with (NumPy's C interface)
+
+
+def _slow_address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
+
+
+def _fast_address(array: np.ndarray) -> int:
+    return _pointer_at(id(array) + _OFFSET).value
+
+
+_example = np.zeros(3)
+address = _fast_address if sys.implementation.name == "cpython" and _fast_address(_example) == _slow_address(_example) else _slow_address
 
 
 def aligned(size: int) -> np.ndarray:
