@@ -88,3 +88,40 @@ def check_native(function: Callable[..., Any], args: Sequence[Any], tolerance: f
     wrong = differences(found, expected, tolerance)
     assert not wrong, "; ".join(wrong)
     return compiled
+
+
+def state_of(modules: Sequence[mg.Module], optimizer: Any = None) -> list[Any]:
+    """All that a training step changes: parameters, gradients, buffers, and an optimizer's moments and settings."""
+    found: list[Any] = []
+    for module in modules:
+        found += [p.data.copy() for p in module.parameters()] + [p.grad.copy() for p in module.parameters()]
+        found += [np.array(x) for x in module.state_dict().values()]
+    if optimizer is not None:
+        map_tree(lambda x: found.append(np.array(x)) if isinstance(x, (int, float, np.ndarray)) else None, optimizer.state_dict())
+    return found
+
+
+def check_training(build: Callable[[], tuple[Any, Any, Callable[..., Any]]], batches: Sequence[Sequence[Any]], tolerance: float) -> Any:
+    """Steps of training, compiled, return and leave what eager ones do.
+
+    Args:
+        build: makes (modules, optimizer, step), the same each time.
+        batches: the arguments of each step: arrays, of which those of floats become Tensors that require gradients.
+        tolerance: of each value, relative to the largest in its array, at least 1.
+    """
+    results = []
+    for compiling in (False, True):
+        modules, optimizer, step = build()
+        if compiling:
+            step = compiled = mg.compile(step, strict=True, threads=1)
+        for i, batch in enumerate(batches):
+            args = [mg.Tensor(x, requires_grad=True, dtype=x.dtype) if x.dtype.kind == "f" else x for x in batch]
+            result = leaves(step(*args))
+            found = [*result, *(x.grad for x in args if isinstance(x, mg.Tensor)), *state_of(modules, optimizer)]
+            if compiling:
+                wrong = differences(found, results[i], tolerance)
+                assert not wrong, f"step {i}: {'; '.join(wrong)}"
+            else:
+                results.append(found)
+    assert len(compiled._traces) == 1, "it was traced again"
+    return compiled
