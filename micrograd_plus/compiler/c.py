@@ -1136,49 +1136,72 @@ def _touches(plan: Schedule, call: Call) -> list[Touch]:
 
 
 def _ranges(plan: Schedule, call: Call, node: Node, written: bool) -> Ranges | None:
-    """The elements of an array that each thread touches, where they are a run; None where that is not known."""
+    """For each thread, a run of elements that holds all that it touches of an array; None where that is all of it."""
     kernel, threads = call.kernel, plan.threads
     if call.arrays[0][0].op == "partial" and not call.arrays[0][1]:  # a combination
         return tuple((part(node.size, t, threads), part(node.size, t + 1, threads)) for t in range(threads)) if written else None
     if kernel.kind == "fill":
         return tuple((part(node.size, t, threads, 16), part(node.size, t + 1, threads, 16)) for t in range(threads))
     if kernel.kind == "loop":
-        return _loop_ranges(plan, kernel, node, written)
-    if kernel.kind == "matmul":
-        single = kernel.nodes[0]
-        split = product_split(plan, kernel, single)
-        if split not in ("rows", "batch") or (split == "rows" and len(single.shape) > 2):
-            return None
-        count = single.shape[0] if split == "rows" else math.prod(single.shape[:-2])
-        if node is not single:
-            x, y = (plan.fuser.seen(x) for x in plan.fuser.operands[single])
-            base, strided = x if x[0] is node else y
-            if x[0] is y[0] or not strided.flags.c_contiguous or strided.size != node.size or (split == "rows" and base is y[0]):
-                return None
-        unit = node.size // count
-        return tuple((part(count, t, threads) * unit, part(count, t + 1, threads) * unit) for t in range(threads))
+        loop, memory = Loop(plan, kernel), plan.memory[node]
+        outer, step = (loop.dims[: loop.outer], 1) if loop.outer else (loop.dims, 16)
+        every = []
+        for access in loop.accesses.values():
+            if access.node.op != "iota" and plan.memory[access.node] == memory:
+                inner = list(zip(loop.dims[len(outer) :], access.strides[len(outer) :], strict=True))
+                every.append(_run(outer, access.strides[: len(outer)], access.start, inner, threads, step))
+        return _hull(every)
+    if kernel.kind in ("matmul", "correlate", "correlate_input"):
+        return _product_ranges(plan, kernel, node, written)
     return None
 
 
-def _loop_ranges(plan: Schedule, kernel: Kernel, node: Node, written: bool) -> Ranges | None:
-    threads, fuser = plan.threads, plan.fuser
-    loop = Loop(plan, kernel)
-    rows = math.prod(loop.dims[: loop.outer])
-    flat = not loop.outer
-    if node.size not in (kernel.size, rows):
+def _product_ranges(plan: Schedule, kernel: Kernel, node: Node, written: bool) -> Ranges | None:
+    """Those of products: by batch, by rows, or by examples, of the result and of what is read in the same order."""
+    single = kernel.nodes[0]
+    split = "examples" if single.op != "matmul" else product_split(plan, kernel, single)
+    if split not in ("rows", "batch", "examples"):
         return None
-    accesses = [access for access in loop.accesses.values() if access.node.op != "iota" and plan.memory[access.node] == plan.memory[node]]
-    unit = node.size // (kernel.size if flat else rows)
-    for access in accesses:
-        step = 1
-        for n, stride in zip(reversed(loop.dims), reversed(access.strides), strict=True):
-            if node.size == kernel.size or access.strides != (0,):
-                if stride != (step if step < node.size or n == 1 else 0) and n > 1 and not (stride == 0 and node.size == rows and unit == 1):
-                    return None
-            step *= n if stride else 1
-        if access.start:
+    every = []
+    views = [contiguous(single)] if written else [
+        strided for base, strided in map(plan.fuser.seen, plan.fuser.operands[single]) if plan.memory.get(base) == plan.memory[node]
+    ]
+    last = plan.fuser.seen(plan.fuser.operands[single][1])[0]  # what rows and examples are all multiplied by
+    if not written and split != "batch" and plan.memory.get(last) == plan.memory[node]:
+        return None
+    for strided in views:
+        axes = {"rows": strided.ndim - 1, "batch": strided.ndim - 2, "examples": 1}[split]
+        if split == "rows" and strided.ndim > 2:
             return None
-    del fuser
-    if flat:
-        return tuple((part(node.size, t, threads, 16), part(node.size, t + 1, threads, 16)) for t in range(threads))
-    return tuple((part(rows, t, threads) * unit, part(rows, t + 1, threads) * unit) for t in range(threads))
+        strides = [s // strided.itemsize for s in strided.strides]
+        inner = list(zip(strided.shape[axes:], strides[axes:], strict=True))
+        every.append(_run(strided.shape[:axes], strides[:axes], offset(strided), inner, plan.threads, 1))
+    return _hull(every)
+
+
+def _hull(every: Sequence[Ranges | None]) -> Ranges | None:
+    known = [ranges for ranges in every if ranges is not None]
+    if not every or len(known) < len(every):
+        return None
+    return tuple((min(a for a, _ in each), max(b for _, b in each)) for each in zip(*known, strict=True))
+
+
+def _run(
+    outer: Sequence[int], strides: Sequence[int], start: int, inner: Sequence[tuple[int, int]], threads: int, step: int
+) -> Ranges | None:
+    """The elements from the first to the last that each thread touches, where it takes its share of the outer axes in C order."""
+    if any(s < 0 for s in strides) or any(s < 0 for _, s in inner):
+        return None
+    for (n, s), before in zip(list(zip(outer, strides, strict=True))[1:], strides, strict=False):
+        if before < s * (n - 1):  # not in the order of memory
+            return None
+    width = sum((n - 1) * s for n, s in inner) + 1
+    total, found = math.prod(outer), []
+    for t in range(threads):
+        lo, hi = part(total, t, threads, step), part(total, t + 1, threads, step)
+        if lo >= hi:
+            found.append((0, 0))
+            continue
+        first, last = (sum(i * s for i, s in zip(np.unravel_index(at, outer), strides, strict=True)) for at in (lo, hi - 1))
+        found.append((start + int(first), start + int(last) + width))
+    return tuple(found)
