@@ -124,24 +124,30 @@ def _captured(
 ) -> tuple[Capture, list[Tensor]]:
     """What `capture` gives, with the Tensors that took part unseen."""
     found = {id(t) for t in state.tensors}
-    others = [(t, t._data, t._grad) for t in gc.get_objects() if issubclass(type(t), Tensor) and id(t) not in found]
+    alive = [t for t in gc.get_objects() if issubclass(type(t), Tensor) and id(t) not in found]
+    others = [(t, t._data, t._grad) for t in alive if not isinstance(t._data, Symbol)]  # those are of a trace that failed
     trace = Trace([array for array, _ in state.fixed])
     made = Capture(state, trace)
-    given: list[tuple[Any, Symbol, int]] = []
+    given: dict[int, tuple[Any, Symbol]] = {}
+    twice: dict[int, int] = {}  # Tensors that require gradients are one each, however often they are passed
 
     def symbolic(x: Any) -> Any:
         if (isinstance(x, Tensor) and id(x) in found) or not is_array(x):
             return x
         i = len(made.arguments)
+        if id(x) in twice:
+            made.arguments.append(made.arguments[twice[id(x)]])
+            return given[twice[id(x)]][0]
         symbol = trace.input(("argument", i), x.shape, x.dtype.newbyteorder("="))
         made.arguments.append(symbol.node)
         if not isinstance(x, Tensor):
-            given.append((symbol, symbol, i))
+            given[i] = symbol, symbol
             return symbol
         t = _wrap(symbol)  # type: ignore[arg-type]
-        given.append((t, symbol, i))
+        given[i] = t, symbol
         t._requires_grad = x._requires_grad
         if t._requires_grad:
+            twice[id(x)] = i
             t._grad = None if x._grad is None else trace.input(("argument grad", i), x.shape, x.dtype)  # type: ignore[assignment]
             if x._node is not None:
                 raise Untraceable(f"an argument of shape {x.shape} has a graph, which backward() would go through. Pass it as .detach()")
@@ -280,7 +286,7 @@ def _node(x: Any) -> Node:
     return x.node
 
 
-def _collect(made: Capture, symbols: list[tuple[Symbol, Any]], given: list[tuple[Any, Symbol, int]], result: Any) -> None:
+def _collect(made: Capture, symbols: list[tuple[Symbol, Any]], given: dict[int, tuple[Any, Symbol]], result: Any) -> None:
     """What the symbols have become."""
     state, trace = made.state, made.trace
     count = len(state.tensors)
@@ -303,7 +309,7 @@ def _collect(made: Capture, symbols: list[tuple[Symbol, Any]], given: list[tuple
         if now is not symbol:
             raise Untraceable(f"it gives {key!r} another array of shape {array.shape}. Write into the array, by effects.assign")
         made.arrays.append(ends(("array", k), symbol))
-    for x, symbol, i in given:
+    for i, (x, symbol) in given.items():
         if symbol.node is not made.arguments[i]:
             raise Untraceable(f"it writes into an argument of shape {symbol.shape}. Return the new values")
         if isinstance(x, Tensor):
@@ -314,7 +320,7 @@ def _collect(made: Capture, symbols: list[tuple[Symbol, Any]], given: list[tuple
             if after is not before:
                 made.argument_grads[i] = before, after
     held = {id(symbol): array for (_, _, array), (symbol, _) in zip(state.arrays, symbols[count:], strict=True)}
-    arguments = {id(x): i for x, _, i in given}
+    arguments = {id(x): i for i, (x, _) in given.items()}
     numbers = itertools.count()
 
     def leaf(x: Any) -> Any:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 CHECKED = 3  # calls of each trace that are compared with eager ones
 KEPT = 8  # traces
+SHARES = 3  # the step's answer where an argument is in the memory of something that it writes: the order of reads and writes matters then
 SMALL = 400_000  # simple operations, below which a step is faster on one thread
 
 _lock = threading.RLock()  # of the one pool of threads, and of all that a trace swaps for symbols
@@ -157,12 +158,20 @@ class Compiled:
     def _first(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An eager call, and a trace."""
         had = _gradients(self._function, args, kwargs)
+        before: list[tuple[Tensor, Any]] = []
+        map_tree(lambda x: before.append((x, x._grad)) if isinstance(x, Tensor) else None, (args, kwargs))
         result = self._function(*args, **kwargs)
+        after = [(x, x._grad) for x, _ in before]
         try:
             build.compiler(), build.products()
+            for x, grad in before:  # the trace, as the key, is of arguments as they were given
+                x._grad = grad
             self._keep(key, Step(self, args, kwargs, had))
         except (Untraceable, build.BuildError) as error:
             self._give_up(error)
+        finally:
+            for x, grad in after:
+                x._grad = grad
         return map_tree(_detached, result)
 
     def _keep(self, key: Any, step: "Step") -> None:
@@ -188,12 +197,12 @@ class Compiled:
         before, draws = step.saved(leaves), step.generators()
         try:
             result, failed = step.run(leaves)
-            if failed:
-                return self._failed(step, failed, draws, args, kwargs, leaves)
             ours = step.saved(leaves)
         finally:
             step.restore(before)
             _wind_back(draws)
+        if failed:
+            return self._failed(step, failed, draws, args, kwargs, leaves)
         expected = self._function(*args, **kwargs)
         changed = step.moved()
         if changed is not None:
@@ -212,6 +221,8 @@ class Compiled:
     def _failed(self, step: "Step", failed: int, draws: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:
         """A check on values failed, before anything was written: the function itself says which."""
         _wind_back(draws)
+        if failed == SHARES:
+            return map_tree(_detached, self._function(*args, **kwargs))
         if failed == 2:  # OpenMP gives fewer threads than it was asked for
             step.use_one_thread()
             result, failed = step.run(leaves)
@@ -362,16 +373,20 @@ class Step:
     def _capture(self, args: tuple[Any, ...], kwargs: dict[str, Any], arguments: list[Any], had: dict[int, bool]) -> None:
         """The trace, and the passes.
 
-        It is first taken as if each tensor had a gradient. Where the graph then reads one that was not there before the call, it is
-        taken again without it, for what has no gradient takes another way: nothing is added to it, and optimizers skip it.
+        It is first taken as if each tensor had a gradient. Where that fails, or the graph reads one that was not there before the call,
+        it is taken again without it, for what has no gradient takes another way: nothing is added to it, and optimizers skip it.
         """
         missing: set[int] = set()
         while True:
+            all_absent = {i for i, t in enumerate(self.state.tensors) if t._requires_grad and not had.get(id(t), False)}
             try:
                 self.captured = capture(self.owner._function, args, kwargs, self.state, missing)
-            except Untraceable:
-                raise
             except Exception as error:
+                if all_absent - missing:
+                    missing |= all_absent
+                    continue
+                if isinstance(error, Untraceable):
+                    raise
                 raise Untraceable(f"its trace failed: {type(error).__name__}: {error}") from error
             began = time.perf_counter()
             self._plan()
@@ -639,7 +654,9 @@ class Step:
             x = leaves[i]
             array = x._data if isinstance(x, Tensor) else x
             where = address(array)
-            if not _is_plain(array) or (self._starts and self._overlaps(where, array.nbytes)):
+            if self._starts and self._overlaps(*(where, array.nbytes) if array.flags.c_contiguous else _span(array)):
+                return None, SHARES
+            if not _is_plain(array):
                 array = np.array(array, array.dtype.newbyteorder("="), order="C")
                 held.append(array)
                 where = address(array)

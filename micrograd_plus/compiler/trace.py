@@ -119,11 +119,12 @@ class Symbol:
     as they give an array other values.
     """
 
-    __slots__ = ("node", "trace")
+    __slots__ = ("node", "owned", "trace")
     __hash__ = object.__hash__
 
-    def __init__(self, trace: "Trace", node: Node) -> None:
+    def __init__(self, trace: "Trace", node: Node, owned: bool = False) -> None:
         self.trace, self.node = trace, node
+        self.owned = owned  # whether it is surely no view of another symbol, though its node may show another's elements
 
     def __repr__(self) -> str:
         return f"Symbol({self.node!r})"
@@ -243,9 +244,13 @@ class Symbol:
     __rxor__ = __xor__
 
     def __eq__(self, other: object) -> Any:
+        if other is None:
+            return self.trace.broadcast_to(np.False_, self.shape)
         return self.trace.ufunc(np.equal, self, other)
 
     def __ne__(self, other: object) -> Any:
+        if other is None:
+            return self.trace.broadcast_to(np.True_, self.shape)
         return self.trace.ufunc(np.not_equal, self, other)
 
     def __lt__(self, other: Any) -> Any:
@@ -296,7 +301,7 @@ class Symbol:
         return self if not copy and self.dtype == dtype and not self.node.weak else self.trace.cast(self, dtype)
 
     def copy(self, order: str = "C") -> "Symbol":
-        return Symbol(self.trace, self.node)
+        return Symbol(self.trace, self.node, owned=True)
 
     def reshape(self, *shape: Any) -> "Symbol":
         wanted = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
@@ -684,8 +689,9 @@ class Trace:
 
     def write(self, target: Symbol, value: Any) -> None:
         """Give a symbol other values, cast and broadcast to what it is."""
-        if target.node.op in VIEWS:
+        if target.node.op in VIEWS and not target.owned:
             refuse("a write into a view of an array can't be traced", "Write into the array itself")
+        target.owned = True
         target.node = _spread(_cast(self.node_of(value), target.dtype), target.shape)
 
     def assign(self, target: Any, value: Any, index: Any = ...) -> None:
