@@ -31,6 +31,7 @@ loops with reductions.
 """
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -197,9 +198,7 @@ class Fuser:
         inputs = (node,) if kind == "check" else node.inputs
         if kind in ("matmul", "correlate", "correlate_input"):
             matrices = inputs if kind == "matmul" else inputs[1:]
-            self.operands[node] = inputs = tuple(
-                x if x not in matrices or _in_runs(self.seen(x)[1]) else self._copied(x) for x in inputs
-            )
+            self.operands[node] = inputs = tuple(x if x not in matrices or _in_runs(self.seen(x)[1]) else self._copied(x) for x in inputs)
         kernel = self._new(kind)
         for x in inputs:
             self._read(kernel, x)
@@ -308,9 +307,9 @@ class Fuser:
                 known = self.level.get(base)
                 if base not in self.home or known in ("sum", None) or not self._same(kernel, strided, level, known):
                     return None
-            elif self.waits(self.makers[base], kernel):
-                return None
-            elif strided.size == size and not _chain(bounds | _dims_bounds(strided.shape, scale)):
+            elif self.waits(self.makers[base], kernel) or (
+                strided.size == size and not _chain(bounds | _dims_bounds(strided.shape, scale))
+            ):
                 return None
         if node.op == "gather":
             for order, bit in self._checks:
@@ -353,7 +352,9 @@ class Fuser:
                             return False
                     elif not self._same(maker, strided, "full", level):
                         return False
-            if reader.fill is not None or any(store.slices is not None and self.makers[store.target] & both & ~(1 << reader.index) for store in reader.stores):
+            if reader.fill is not None or any(
+                store.slices is not None and self.makers[store.target] & both & ~(1 << reader.index) for store in reader.stores
+            ):
                 return False
         gathered = [x for kernel in (a, b) for node in kernel.nodes if node.op == "gather" for x in (self.seen(node.inputs[0])[0],)]
         return not any(self.makers[x] & both for x in gathered)
@@ -497,11 +498,9 @@ class Fuser:
         """Have x written into a target, by the kernel that computes it where that is possible."""
         base, strided = self.seen(x)
         home = self.home.get(base)
-        direct = home is not None and home.kind == "loop" and self.level[base] in ("full", "row") and strided.flags.c_contiguous
-        direct = direct and strided.size == base.size and _chain(home.bounds | _dims_bounds(strided.shape, home.size // base.size))  # type: ignore[union-attr]
-        if direct and after is not None and self.waits(1 << after.index, home):  # type: ignore[arg-type]
-            direct = False
-        if not direct or home is None:
+        if home is not None and not self._writes_itself(home, base, strided, after):
+            home = None
+        if home is None:
             copy = Node("copy", (x,), (), x.shape, x.dtype, line=x.line)
             home = self._new("loop", x.size)
             self._join(home, copy, [(base, strided)], "full")
@@ -514,6 +513,13 @@ class Fuser:
         if after is not None:
             self.wait(home, 1 << after.index)
         return home
+
+    def _writes_itself(self, home: Kernel, base: Node, strided: np.ndarray, after: Kernel | None) -> bool:
+        """Whether the kernel that computes a value can write it elsewhere too, after another kernel."""
+        if home.kind != "loop" or self.level[base] not in ("full", "row") or not strided.flags.c_contiguous or strided.size != base.size:
+            return False
+        fits = _chain(home.bounds | _dims_bounds(strided.shape, home.size // base.size))
+        return fits and not (after is not None and self.waits(1 << after.index, home))
 
     def check_bits(self) -> int:
         """The kernels that check values."""
@@ -543,7 +549,8 @@ def offset(strided: np.ndarray) -> int:
 def _in_runs(strided: np.ndarray) -> bool:
     """Whether the rows or the columns of each matrix are runs of memory, as BLAS needs them."""
     (m, n), (row, column), item = strided.shape[-2:], strided.strides[-2:], strided.itemsize
-    return (n == 1 or column == item) and (m == 1 or row >= n * item) or (m == 1 or row == item) and (n == 1 or column >= m * item)
+    by_rows = (n == 1 or column == item) and (m == 1 or row >= n * item)
+    return bool(by_rows or ((m == 1 or row == item) and (n == 1 or column >= m * item)))
 
 
 def _bits(bits: int) -> Iterable[int]:
@@ -568,7 +575,7 @@ def _bounds(node: Node, scale: int = 1) -> set[int]:
 def _chain(bounds: set[int]) -> bool:
     """Whether each of the products divides the next, so that one list of axes has them all."""
     row = sorted(bounds)
-    return all(b % a == 0 for a, b in zip(row, row[1:], strict=False))
+    return all(b % a == 0 for a, b in itertools.pairwise(row))
 
 
 def _row(node: Node) -> int | None:
@@ -577,7 +584,7 @@ def _row(node: Node) -> int | None:
     kept = [i for i, n in enumerate(x.shape) if n != 1 and i not in axes]
     if not kept or max(kept) > min(i for i in axes if x.shape[i] != 1):
         return None
-    return math.prod(x.shape[i] for i in axes)
+    return math.prod([x.shape[i] for i in axes])
 
 
 # -- outputs, order and memory -------------------------------------------------------------------------------------------
@@ -741,23 +748,22 @@ def allocate(plan: Schedule, reuse: bool) -> None:
             starts.setdefault(time, []).append(node)
             ends.setdefault(last[node], []).append(node)
     free: list[tuple[int, int]] = [(0, 1 << 62)]
+    offsets: dict[Node, int] = {}
     for time in range(len(plan.kernels)):
         for node in starts.get(time, ()):
             size = _room(node)
             i = next(i for i, (a, b) in enumerate(free) if b - a >= size)
             begin, end = free[i]
-            memory[node] = begin
+            memory[node] = offsets[node] = begin
             free[i : i + 1] = [(begin + size, end)] if end - begin > size else []
             plan.arena = max(plan.arena, begin + size)
         if reuse:
             for node in ends.get(time, ()):
-                begin = memory[node]
-                assert isinstance(begin, int)
-                free = _merged([*free, (begin, begin + _room(node))])
+                free = _merged([*free, (offsets[node], offsets[node] + _room(node))])
 
 
 def _room(node: Node) -> int:
-    return -(-node.size * node.dtype.itemsize // ALIGNMENT) * ALIGNMENT
+    return math.ceil(node.size * node.dtype.itemsize / ALIGNMENT) * ALIGNMENT
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

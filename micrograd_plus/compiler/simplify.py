@@ -17,14 +17,13 @@ of zero; a rewrite that is true of real numbers alone, such as x + 0 = x (for -0
     broadcast 1.0 (64, 10); multiply by 0.0015625 (64, 10); multiply by 2; multiply by x ...     ->  multiply x 0.003125
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .graph import ELEMENTWISE, VIEWS, Node, Shape, constant, evaluate, ordered
+from .graph import ELEMENTWISE, Node, Shape, constant, evaluate, ordered
 
 Made = Node | None
 
@@ -247,12 +246,12 @@ def _slice(s: Simplifier, node: Node) -> Made:
         n = len(size)
         lead, positions, places = triples[: -2 * n], triples[-2 * n : -n], triples[-n:]
         if all(count == 1 for _, _, count in places):
-            inner = [
-                (at * s + place * d, step * s, count)
-                for (at, step, count), (place, _, _), s, d in zip(positions, places, stride, dilation, strict=True)
+            along = [
+                (at * stride_ + place * d, step * stride_, count)
+                for (at, step, count), (place, _, _), stride_, d in zip(positions, places, stride, dilation, strict=True)
             ]
-            shape = tuple(count for _, _, count in (*lead, *inner))
-            return s.reshape(s.make("slice", x.inputs, ((*lead, *inner),), shape, node.dtype, node.line), node.shape)
+            shape = tuple(count for _, _, count in (*lead, *along))
+            return s.reshape(s.make("slice", x.inputs, ((*lead, *along),), shape, node.dtype, node.line), node.shape)
     if x.op == "place":
         for part, where in zip(x.inputs, x.attrs[0], strict=True):
             inner = _inside(triples, where)
@@ -350,10 +349,10 @@ def _matmul(s: Simplifier, node: Node) -> Made:
 def _add(s: Simplifier, node: Node) -> Made:
     """The sum of arrays that are 0 but for slices which do not overlap is one array of all these slices."""
     x, y = node.inputs
-    if x.op == y.op == "place" and x.attrs[1] == y.attrs[1] == 0 and len(x.inputs) + len(y.inputs) <= PARTS:
-        if all(_disjoint(a, b) for a in x.attrs[0] for b in y.attrs[0]):
-            return s.like(x, (*x.inputs, *y.inputs), attrs=((*x.attrs[0], *y.attrs[0]), 0))
-    return None
+    if not (x.op == y.op == "place" and x.attrs[1] == y.attrs[1] == 0 and len(x.inputs) + len(y.inputs) <= PARTS):
+        return None
+    apart = all(_disjoint(a, b) for a in x.attrs[0] for b in y.attrs[0])
+    return s.like(x, (*x.inputs, *y.inputs), attrs=((*x.attrs[0], *y.attrs[0]), 0)) if apart else None
 
 
 def _disjoint(a: Any, b: Any) -> bool:
@@ -405,8 +404,8 @@ PLACES = 64  # in windows that are put beside one another
 PARTS = 4096  # that one array is made of
 ELEMENTS: tuple[Callable[[Simplifier, Node], Made], ...] = (_as_constants, _sink_transposes)
 RULES: dict[str, tuple[Callable[[Simplifier, Node], Made], ...]] = {
-    **{op: ELEMENTS for op in ELEMENTWISE},
-    **{op: (_as_constants, _algebra, _sink_transposes) for op in ("multiply", "divide", "power", "subtract")},
+    **dict.fromkeys(ELEMENTWISE, ELEMENTS),
+    **dict.fromkeys(("multiply", "divide", "power", "subtract"), (_as_constants, _algebra, _sink_transposes)),
     "greater": (_as_constants, _sink_transposes, _greater),
     "add": (_as_constants, _sink_transposes, _add),
     "negative": (_as_constants, _negative, _sink_transposes),
