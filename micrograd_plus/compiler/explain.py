@@ -11,7 +11,7 @@ programs take from it in between is not counted.
 
     memory       bytes read and written / those that a copy of as many moves per second
     products     floating-point operations of matrix products and convolutions / those per second of one product
-    arithmetic   elementwise operations, the dear ones (exp, a division) weighed ten times / those per second
+    arithmetic   elementwise operations, divisions and roots weighed four times, exp and its like ten times / those per second
 
 The speeds are measured once in a process, in about 50 ms, on one thread (`speeds`). All are multiplied by the number of threads, but for
 copies too big for any cache. What is measured well above its estimate is worth a look: its loop is not a vector loop, or its threads wait.
@@ -34,14 +34,15 @@ import numpy as np
 from ..files import replacing
 from ..tensor import Tensor
 from . import build
-from .c import Call, program
+from .c import program
 from .graph import ELEMENTWISE, VIEWS, Node
-from .run import Compiled, Step, _key, address, aligned
-from .schedule import SOURCES, Fuser, Kernel, Place, Schedule, _room, cost
+from .run import Call, Compiled, Step, _key, address, aligned
+from .schedule import CHEAP, SOURCES, Fuser, Kernel, Place, Schedule, _room, cost
 
 SIZES = tuple(1 << i for i in (18, 20, 22, 24, 26))  # bytes that the copies move whose speed is measured
 BUDGET = 1.0  # seconds that a step is measured for
 RUNS = 3, 101  # at least, at most
+BUSY = "\nThe machine is busy: in their best runs, the kernels below took much less than the step did."
 SHOWN = 40  # rows of the table of kernels in a terminal
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -176,6 +177,11 @@ class Explanation:
         return sum(buffer.size for buffer in self.buffers)
 
     @property
+    def busy(self) -> bool:
+        """Whether the step took much longer than its kernels in their best runs, for other programs kept its threads from running."""
+        return self.measured > 2e-5 + 1.5 * sum(kernel.measured for kernel in self.kernels)
+
+    @property
     def barriers(self) -> int:
         """How often all threads wait for one another."""
         return sum(kernel.waits for kernel in self.kernels)
@@ -279,7 +285,7 @@ def _kernels(step: Step) -> list[tuple[Kernel, list[tuple[int, Call]]]]:
 def _report(step: Step, speed: Speeds, index: int, kernel: Kernel, calls: list[tuple[int, Call]], measured: float) -> KernelReport:
     plan = step.plan
     read, written, flops = _read(plan, kernel), _written(kernel), _flops(kernel)
-    estimated, bound = _estimate(speed, read + written, flops, cost(kernel), plan.threads if kernel.parallel else 1)
+    estimated, bound = _estimate(speed, read + written, flops, _arithmetic(kernel), plan.threads if kernel.parallel else 1)
     lines = dict.fromkeys(node.line for node in kernel.nodes if node.line)
     biggest = max(kernel.nodes, key=lambda node: max((node.size, *(x.size for x in node.inputs))), default=None)
     shape: tuple[int, ...] = ()
@@ -356,6 +362,17 @@ def _flops(kernel: Kernel) -> int:
         case "correlate_input":
             return 2 * x.size * y.shape[0]
     return 2 * y.size * math.prod(node.shape[:-1])
+
+
+def _arithmetic(kernel: Kernel) -> float:
+    """Elementwise operations, in simple ones."""
+    if kernel.kind != "loop":
+        return cost(kernel)
+    total = 0.0
+    for node in kernel.nodes:
+        weight = 4 if node.op in ("divide", "sqrt", "gather") else 1 if node.op in CHEAP or node.op == "reduce" else 10
+        total += weight * max([node.size, *(x.size for x in node.inputs if node.op == "reduce")])
+    return total
 
 
 def _estimate(speed: Speeds, moved: int, flops: int, operations: float, threads: int) -> tuple[float, str]:
@@ -527,7 +544,7 @@ def text(e: Explanation) -> str:
     waits = f", which wait for one another {e.barriers} times" if e.threads > 1 else ""
     return "\n".join(
         [
-            f"{e.function}: a native step of {duration(e.measured)} on {threads}{waits}",
+            f"{e.function}: a native step of {duration(e.measured)} on {threads}{waits}{BUSY if e.busy else ''}",
             "",
             f"  trace   {sum(e.traced.values()):6} operations  {counted(e.traced)}",
             f"  passes  {sum(e.simplified.values()):6} operations  {counted(e.simplified)}",

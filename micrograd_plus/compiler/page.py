@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-from .explain import KINDS, Explanation, KernelReport, duration, size, spoken
+from .explain import BUSY, KINDS, Explanation, KernelReport, duration, size, spoken
 
 BARS = 24  # kernels in the chart of the slowest
 WORDS = re.compile(
@@ -153,6 +153,7 @@ def _time(e: Explanation) -> str:
         "First, the kernels in the order of running, as wide as their time. Then the C functions, the slowest first: how many kernels "
         "are calls of it, the operations that it computes, and a mark where the estimate is. All threads wait after each kernel "
         f"while it is measured: the kernels took {duration(total)} together, the step without measuring them {duration(e.measured)}."
+        f"{BUSY if e.busy else ''}"
     )
     return _section("Where the time goes", prose, whole, legend, f'<ol class="chart">{"".join(rows)}</ol>\n', more)
 

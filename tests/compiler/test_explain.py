@@ -1,5 +1,6 @@
 """What explain() tells is what is so, it changes nothing, and its page stands by itself."""
 
+import dataclasses
 import html.parser
 import pickle
 import re
@@ -10,6 +11,7 @@ import pytest
 import micrograd_plus as mg
 from micrograd_plus.compiler import build, compile, explain
 from micrograd_plus.compiler.explain import Explanation, duration, listing, size
+from micrograd_plus.compiler.page import page
 from micrograd_plus.compiler.schedule import Place
 
 
@@ -166,6 +168,13 @@ def test_the_text_of_many_kernels_shows_the_slowest(monkeypatch):
     slowest = sorted(e.kernels, key=lambda kernel: -kernel.measured)[:3]
     assert rows == [str(index) for index in sorted(kernel.index for kernel in slowest)]
     assert f"and {len(e.kernels) - 3} more kernels" in str(e)
+
+
+def test_a_busy_machine_is_told_of():
+    e = training()[0].explain()
+    slow, fast = dataclasses.replace(e, measured=1.0), dataclasses.replace(e, measured=0.0)
+    assert "busy" in str(slow) and "busy" in page(slow)
+    assert "busy" not in str(fast) and "busy" not in page(fast)
 
 
 def test_without_a_native_step_the_error_says_why():
