@@ -12,14 +12,16 @@ import hashlib
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 CACHE_VARIABLE = "MICROGRAD_PLUS_CACHE"
+FLAGS_VARIABLE = "MICROGRAD_PLUS_CFLAGS"  # further options of the compiler, for looking for errors: -g, -fsanitize=address
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC", "-shared", "-std=gnu11", "-w")
 
 
@@ -36,15 +38,27 @@ def cache_folder() -> Path:
 
 
 @functools.cache
-def compiler() -> tuple[str, str]:
-    """The C compiler's path, and what it says of its version."""
-    for name in filter(None, (os.environ.get("CC"), "gcc", "cc", "clang")):
-        path = shutil.which(name)
+def compiler() -> tuple[tuple[str, ...], str]:
+    """The command of the C compiler, and what it says of its version.
+
+    Raises:
+        BuildError: there is none.
+    """
+    for command in filter(None, (os.environ.get("CC"), "gcc", "cc", "clang")):
+        words = shlex.split(command)
+        path = shutil.which(words[0])
         if path:
-            version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the user's own compiler
+            version = _run((path, *words[1:], "--version"))
             if version.returncode == 0:
-                return path, version.stdout
-    raise BuildError("compile() needs a C compiler, and found none. Install gcc (Debian and Ubuntu: apt install gcc), or set CC.")
+                return (path, *words[1:]), version.stdout
+    raise BuildError("there is no C compiler here. Install gcc (Debian and Ubuntu: apt install gcc), or set CC")
+
+
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)  # noqa: S603 - the user's own compiler
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
 @functools.cache
@@ -65,10 +79,14 @@ def products() -> tuple[int, int]:
     """
     missing = [name for name in ("scipy", "threadpoolctl") if importlib.util.find_spec(name) is None]
     if missing:
-        raise BuildError(f"compile() needs {' and '.join(missing)}. Install them by: pip install 'micrograd-plus[compile]'.")
+        raise BuildError(f"there is no {' and no '.join(missing)} here. Install what it needs: pip install 'micrograd-plus[compile]'")
     import numpy as np
     import threadpoolctl
-    from scipy.linalg import blas, cython_blas
+
+    try:
+        from scipy.linalg import blas, cython_blas
+    except ImportError as error:
+        raise BuildError(f"SciPy can't be imported ({error}). Install it again: pip install 'micrograd-plus[compile]'") from error
 
     blas.sgemm(1.0, np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # brings its library in
     name = ctypes.pythonapi.PyCapsule_GetName
@@ -89,37 +107,47 @@ def build(text: str, extra: tuple[str, ...] = ()) -> Path:
     Raises:
         BuildError: there is no compiler, or it fails.
     """
-    path, version = compiler()
-    key = hashlib.sha256("\0".join([text, path, version, *FLAGS, *extra, machine()]).encode()).hexdigest()[:32]
-    folder = cache_folder()
-    library = folder / f"{key}.so"
-    if _is_whole(library):
+    command, version = compiler()
+    options = (*FLAGS, *extra, *shlex.split(os.environ.get(FLAGS_VARIABLE, "")))
+    key = hashlib.sha256("\0".join([text, *command, version, *options, machine()]).encode()).hexdigest()[:32]
+    for find in (cache_folder, _own_folder):
+        folder = find()
+        library = folder / f"{key}.so"
+        if _is_whole(library):
+            return library
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            where = Path(tempfile.mkdtemp(prefix="build-", dir=folder))
+        except OSError:  # a home that can't be written to
+            continue
+        try:
+            source, made, total = where / "step.c", where / "step.so", where / "step.sum"
+            source.write_text(text)
+            done = _run((*command, *options, "-o", str(made), str(source), "-lm"))
+            if done.returncode:
+                raise BuildError(f"the C compiler {command[0]} failed: {done.stderr.strip()[-2000:] or 'it does not say why'}")
+            total.write_text(_sum(made))
+            for file, suffix in ((source, ".c"), (made, ".so"), (total, ".sum")):
+                file.replace(library.with_suffix(suffix))
+        except OSError as error:  # a disk that is full
+            raise BuildError(f"{str(folder)!r} can't be written to ({error.strerror}). Make room, or set {CACHE_VARIABLE}") from error
+        finally:
+            shutil.rmtree(where, ignore_errors=True)
         return library
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        where = tempfile.mkdtemp(prefix="build-", dir=folder)
-    except OSError:  # a home that can't be written to
-        folder = Path(tempfile.gettempdir()) / f"micrograd_plus-{os.getuid()}"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if folder.stat().st_uid != os.getuid():
-            raise BuildError(f"compile() needs a folder to keep what it builds, {folder} is another user's. Set {CACHE_VARIABLE}.") from None
-        library = folder / library.name
-        where = tempfile.mkdtemp(prefix="build-", dir=folder)
-    try:
-        source, made = Path(where) / "step.c", Path(where) / "step.so"
-        source.write_text(text)
-        command = [path, *FLAGS, *extra, "-o", str(made), str(source), "-lm"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode:
-            raise BuildError(f"the C compiler {path} failed, so nothing can be compiled: {done.stderr.strip()[-2000:]}")
-        total = Path(where) / "step.sum"
-        total.write_text(_sum(made))
-        source.replace(library.with_suffix(".c"))
-        made.replace(library)
-        total.replace(library.with_suffix(".sum"))
-    finally:
-        shutil.rmtree(where, ignore_errors=True)
-    return library
+    raise BuildError(f"there is no folder to keep what is built in. Set {CACHE_VARIABLE}")
+
+
+def _own_folder() -> Path:
+    """A folder of this user's among the temporary files.
+
+    Raises:
+        BuildError: somebody else has made one of that name.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"micrograd_plus-{user}"
+    if folder.is_symlink() or (folder.exists() and hasattr(os, "getuid") and folder.stat().st_uid != user):
+        raise BuildError(f"{str(folder)!r} is not this user's. Set {CACHE_VARIABLE}")
+    return folder
 
 
 def _is_whole(library: Path) -> bool:
@@ -135,8 +163,15 @@ def _sum(library: Path) -> str:
 
 
 def load(library: Path) -> Callable[..., Any]:
-    """The step of a built library, with its products connected."""
-    dll = ctypes.CDLL(str(library))
+    """The step of a built library, with its products connected.
+
+    Raises:
+        BuildError: it can't be loaded.
+    """
+    try:
+        dll = ctypes.CDLL(str(library))
+    except OSError as error:
+        raise BuildError(f"what was built can't be loaded ({error}). If its folder forbids programs, set {CACHE_VARIABLE}") from error
     dll.blas.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     dll.blas.restype = None
     dll.blas(*products())

@@ -46,7 +46,7 @@ class Capture:
     trace: Trace
     arguments: list[Node] = field(default_factory=list)
     data: list[tuple[Node, Node]] = field(default_factory=list)
-    grads: list[tuple[Node | None, Node | None] | None] = field(default_factory=list)
+    grads: list[tuple[Node | None, Node | None]] = field(default_factory=list)
     arrays: list[tuple[Node, Node]] = field(default_factory=list)
     argument_grads: dict[int, tuple[Node | None, Node | None]] = field(default_factory=dict)
     result: Any = None
@@ -206,11 +206,11 @@ def _random_state(generator: Any) -> tuple[Any, Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def _swapped(made: Capture, no_grads: set[int]) -> Iterator[list[tuple[Symbol, Any]]]:
+def _swapped(made: Capture, no_grads: set[int]) -> Iterator[list[tuple[Any, Any]]]:
     """Within, symbols take the place of arrays; then everything is as it was. One symbol for each array, however often it is held."""
     state, trace = made.state, made.trace
-    before = [(t, t._data, t._grad, t._requires_grad) for t in state.tensors]
-    symbols: list[tuple[Symbol, Any]] = []
+    before: list[tuple[Any, ...]] = [(t, t._data, t._grad, t._requires_grad) for t in state.tensors]
+    symbols: list[tuple[Any, Any]] = []
     by_array: dict[int, Symbol] = {}
 
     def symbol_of(array: np.ndarray, key: Any) -> Symbol:
@@ -227,20 +227,19 @@ def _swapped(made: Capture, no_grads: set[int]) -> Iterator[list[tuple[Symbol, A
                     "a compiled function can't use a tensor that was computed outside of it with a graph, "
                     f"here one of shape {t.shape}. Compute it inside, or pass it as .detach()"
                 )
-            data = symbol_of(t._data, ("data", i))
+            data: Any = symbol_of(t._data, ("data", i))
             has = i not in no_grads and (t._requires_grad or t._grad is not None)
-            grad = trace.input(("grad", i), t.shape, t.dtype) if has else None
+            grad: Any = trace.input(("grad", i), t.shape, t.dtype) if has else None
             symbols.append((data, grad))
-            t._data, t._grad = data, grad  # type: ignore[assignment]
+            t._data, t._grad = data, grad
         for k, (owner, key, array) in enumerate(state.arrays):
             symbol = symbol_of(array, ("array", k))
             symbols.append((symbol, None))
             owner[key] = symbol
         yield symbols
     finally:
-        for t, data, grad, required in before:
-            t._data, t._grad, t._requires_grad = data, grad, required
-            t._node = None
+        for t, array, gradient, required in before:
+            t._data, t._grad, t._requires_grad, t._node = array, gradient, required, None
         for owner, key, array in state.arrays:
             owner[key] = array
         lost = state.restore()
@@ -286,13 +285,13 @@ def _node(x: Any) -> Node:
     return x.node
 
 
-def _collect(made: Capture, symbols: list[tuple[Symbol, Any]], given: dict[int, tuple[Any, Symbol]], result: Any) -> None:
+def _collect(made: Capture, symbols: list[tuple[Any, Any]], given: dict[int, tuple[Any, Any]], result: Any) -> None:
     """What the symbols have become."""
     state, trace = made.state, made.trace
     count = len(state.tensors)
     done: set[int] = set()
 
-    def ends(key: Any, symbol: Symbol) -> tuple[Node, Node]:
+    def ends(key: Any, symbol: Any) -> tuple[Node, Node]:
         if id(symbol) in done:  # of an array that is held elsewhere too
             return symbol.node, symbol.node
         done.add(id(symbol))

@@ -33,7 +33,7 @@ import numpy as np
 from ..effects import is_traced
 from ..tensor import Tensor, _state, _wrap
 from . import build
-from .c import Call, program
+from .c import program
 from .capture import Capture, Given, Leaf, Seen, capture, is_array, map_tree
 from .graph import Node, evaluate, ordered
 from .schedule import Output, Place, Schedule, cost, schedule
@@ -109,7 +109,8 @@ def compile(function: Callable[..., Any] | None = None, *, threads: int | None =
         raise TypeError(f"compile() needs a function, got {type(function).__name__}. Use it as a decorator, or as compile(f).")
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
         raise TypeError(f"compile() needs a function that returns what it computes; {_name(function)} yields or awaits. Return a list.")
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
+    given: Any = threads
+    if given is not None and not (isinstance(given, int) and given >= 1):
         raise ValueError(f"threads must be an int of at least 1, got {threads!r}.")
     return Compiled(function, threads, strict)
 
@@ -239,7 +240,8 @@ class Compiled:
         if self._strict:
             raise error
         self._eager = str(error)
-        self._traces.clear(), self._by_key.clear()
+        self._traces.clear()
+        self._by_key.clear()
         self._last = None
         text = self._eager.rstrip(".")
         warnings.warn(f"compile: {_name(self._function)} runs eagerly, for {text}.", RuntimeWarning, stacklevel=_outside())
@@ -276,7 +278,8 @@ class Compiled:
 
 
 def _name(function: Any) -> str:
-    return getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", type(function).__name__)
+    inner = getattr(function, "func", function)  # of a partial
+    return str(getattr(inner, "__name__", type(function).__name__))
 
 
 def _outside() -> int:
@@ -355,14 +358,16 @@ class Step:
     """A native step: a trace, built, with the memory that it works in."""
 
     def __init__(self, owner: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any], had: dict[int, bool]) -> None:
-        self.owner, self.key, self.number, self.reason = owner, None, 0, None
+        self.owner, self.number = owner, 0
+        self.key: Any = None
+        self.reason: str | None = None  # why it did not hold
         self.unchecked = CHECKED
         self.kept = (args, kwargs)  # objects among the arguments are known by their identity, so they must live on
         self.state = reach(_roots(owner._function, args, kwargs))
         arguments: list[Any] = []
         _key(args, arguments), _key(kwargs, arguments)
         began, marks = time.time(), [time.perf_counter()]
-        for phase in (lambda: self._capture(args, kwargs, arguments, had), self._build):
+        for phase in (functools.partial(self._capture, args, kwargs, arguments, had), self._build):
             phase()
             marks.append(time.perf_counter())
         self.seconds = (marks[1] - marks[0] - self._passes, self._passes, marks[2] - marks[1])  # of trace, passes and C
@@ -411,7 +416,7 @@ class Step:
         wanted += [("leaf", i, node, None) for i, node in enumerate(made.leaves)]
         wanted += [("data", i, now, first) for i, (first, now) in enumerate(made.data) if now is not first]
         for i, pair in enumerate(made.grads):
-            if pair is not None and pair[1] is not None and pair[1] is not pair[0]:
+            if pair[1] is not None and pair[1] is not pair[0]:
                 wanted.append(("grad", i, pair[1], pair[0]))
         wanted += [("array", i, now, first) for i, (first, now) in enumerate(made.arrays) if now is not first]
         wanted += [("argument grad", i, node, None) for i, (_, node) in made.argument_grads.items() if node is not None]
@@ -799,7 +804,7 @@ class Step:
         for i, t in enumerate(state.tensors):
             if not close(ours[0][i], theirs[0][i], 0.0, before[0][i], sure.get(i)):
                 return f"the new values of a tensor of shape {t.shape}"
-        owners = {}
+        owners: dict[Any, list[int]] = {}
         for i, t in enumerate(state.tensors):
             owners.setdefault(t.shape, []).append(i)
         for k, (_, key, array) in enumerate(state.arrays):
@@ -938,5 +943,5 @@ def aligned(size: int) -> np.ndarray:
 
 ALONE = next(getrefcount(box[0]) for box in [[object()]])  # the references to what only its box holds
 
-__all__ = ["BuildError", "Call", "Capture", "Compiled", "Disagreement", "State", "Untraceable", "compile"]
+__all__ = ["BuildError", "Capture", "Compiled", "Disagreement", "State", "Untraceable", "compile"]
 BuildError = build.BuildError

@@ -123,7 +123,8 @@ class State:
 
     def prepare(self) -> None:
         """Make the long lists that `holds` compares."""
-        self.seen.clear(), self.places.clear()
+        self.seen.clear()
+        self.places.clear()
         self._containers = [container for container, _ in self.containers]
         self._before = [before for _, before in self.containers]
         cells = [(owner.cell, value) for owner, _, value in self.single if isinstance(owner, Cell) and value is not MISSING]
@@ -360,8 +361,7 @@ def _function(state: State, x: types.FunctionType, pending: list[Any]) -> None:
         _hold(state, owner, name, owner[name], pending)
     pending.extend(x.__defaults__ or ())
     pending.extend((x.__kwdefaults__ or {}).values())
-    if getattr(x, "__wrapped__", None) is not None:
-        pending.append(x.__wrapped__)
+    pending.append(getattr(x, "__wrapped__", None))
     if _is_package(x.__module__) or _is_library(x.__module__):
         return  # globals of libraries hold no state
     loaded, stored, attributes = _names(x.__code__)

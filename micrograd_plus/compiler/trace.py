@@ -170,6 +170,9 @@ class Symbol:
 
     __float__ = __int__ = __index__ = __complex__ = _number
 
+    def __format__(self, spec: str) -> NoReturn:
+        refuse("a compiled function can't print a traced value", "Return the value, and print it outside")
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         refuse("a compiled function can't make a plain array of a traced value", "Compute with Tensors and NumPy's functions")
 
@@ -372,6 +375,8 @@ class Symbol:
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if any(hasattr(kind, "_node") for kind in types):
             return NotImplemented
+        if function in (np.array2string, np.array_repr, np.array_str):
+            format(next(x for x in args if isinstance(x, Symbol)))
         if function not in FUNCTIONS:
             name = function.__name__ if function in PRIMITIVES else f"np.{function.__name__}"
             reason = NO_SYMBOLIC_FORM.get(function.__name__)

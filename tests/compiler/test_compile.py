@@ -363,7 +363,6 @@ def test_arrays_of_parameters_are_the_same_and_kept_gradients_stay_as_they_were(
     w = World(True)
     p = w.model.parameters()
     arrays = [x.data for x in p]
-    x, y = batch()
     kept, copies = [], []
     for i in range(8):
         w.step(*batch(i))
