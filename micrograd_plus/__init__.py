@@ -250,6 +250,7 @@ __all__ = [
     "checkpoint",
     "clip_grad_norm",
     "clip_grad_value",
+    "compile",
     "concatenate",
     "count_parameters",
     "cumsum",

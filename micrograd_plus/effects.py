@@ -139,15 +139,20 @@ def read(array: Any) -> float:
 class Trace(Protocol):
     """What takes the place of the effects of a function that runs on symbols. Each method is the function of that name."""
 
-    def assign(self, target: Any, value: Any, index: Any = ...) -> None: ...
+    def assign(self, target: Any, value: Any, index: Any = ...) -> None:
+        """See `assign`."""
 
-    def draw(self, generator: np.random.Generator, distribution: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def draw(self, generator: np.random.Generator, distribution: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """See `draw`."""
 
-    def require(self, condition: Any) -> None: ...
+    def require(self, condition: Any) -> None:
+        """See `require`."""
 
-    def scalar(self, owner: Any, name: str) -> Any: ...
+    def scalar(self, owner: Any, name: str) -> Any:
+        """See `scalar`."""
 
-    def read(self, array: Any) -> Any: ...
+    def read(self, array: Any) -> Any:
+        """See `read`."""
 
 
 def is_traced() -> bool:

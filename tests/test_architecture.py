@@ -32,6 +32,7 @@ RANKS = [
     {"scalar"},
     {"__init__"},
     {"data", "plots"},
+    {"compiler"},
     {"training"},
     {"cli"},
     {"__main__"},
@@ -99,6 +100,17 @@ def test_imports_point_up_the_list(path):
             continue
         assert imported in RANK, f"{name} imports {module}"
         assert RANK[imported] < RANK[name], f"{name} imports {imported}, which comes after it"
+
+
+def test_the_compiler_rests_on_the_engine_alone_and_nothing_rests_on_it():
+    """It is imported when somebody asks for `compile`."""
+    for path in FILES:
+        own = module_of(path).split(".")[0] == "compiler"
+        for module, inside in imports(path):
+            if own:
+                assert ours(module) in (None, "compiler", "effects", "files", "rules", "tensor"), f"{path.name} imports {module}"
+            elif ours(module) == "compiler":
+                assert inside and module_of(path).split(".")[0] in ("", "training"), f"{path.name} imports {module}"
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent.name == "rules"], ids=module_of)

@@ -117,23 +117,45 @@ def test_a_compiler_with_options(tmp_path):
 @pytest.mark.parametrize("missing", ["scipy", "threadpoolctl"])
 def test_without_the_extra_it_runs_eagerly_with_one_warning(missing, tmp_path):
     out = run(f"import sys\nsys.modules[{missing!r}] = None\n{PROGRAM}", MICROGRAD_PLUS_CACHE=tmp_path)
-    assert out.startswith(f"True 1 eager\nRuntimeWarning compile: <lambda> runs eagerly, for there is no {missing} here. Install what it needs: ")
+    assert out.startswith(
+        f"True 1 eager\nRuntimeWarning compile: <lambda> runs eagerly, for there is no {missing} here. Install what it needs: "
+    )
     assert "pip install 'micrograd-plus[compile]'." in out
 
 
 # -- sanitizers --------------------------------------------------------------------------------------------------------------
 
 SANITIZED = """
-import ctypes, mmap, os, warnings
+import ctypes, os, sys, warnings
 import numpy as np
 import micrograd_plus as mg
 from micrograd_plus import *
+from micrograd_plus import compile
 from micrograd_plus.compiler import run as compiled
 
 warnings.simplefilter("error", RuntimeWarning)
 
-# The arena and every array that is made here end where memory is poisoned: NumPy's own allocations come from malloc, which the
-# sanitizer guards; the arena is an array too, but its buffers lie side by side, so a step without reuse is run as well.
+# NumPy's arrays come from malloc, which the sanitizer guards. The buffers of the arena lie side by side, so here each has a place of
+# its own with room behind it, which is poisoned.
+planning = sys.modules["micrograd_plus.compiler.schedule"]
+room, allocate, make_memory = planning._room, planning.allocate, compiled.Step._memory
+planning._room = lambda node: room(node) + 256
+planning.allocate = lambda plan, reuse: allocate(plan, False)
+poison = ctypes.CDLL(None).__asan_poison_memory_region
+poison.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+poisoned = 0
+
+def memory(step):
+    global poisoned
+    make_memory(step)
+    begin = compiled.address(step._arena)
+    for node, where in step.plan.memory.items():
+        if isinstance(where, int):
+            used = node.size * node.dtype.itemsize
+            poison(begin + where + used, planning._room(node) - used)
+            poisoned += 1
+
+compiled.Step._memory = memory
 mg.set_seed(0)
 rng = np.random.default_rng(0)
 MODELS = {
@@ -165,21 +187,39 @@ try:
 except ValueError:
     pass
 s = step.step
-assert s.threads == int(threads)
+assert s.threads == int(threads) and poisoned > 5
+if os.environ.get("SPOIL"):  # a node that is larger than what the plan gave it: the sanitizer must see it
+    poison(compiled.address(s._arena), s.plan.arena)
+    step(rng.standard_normal(shape).astype(np.float32), rng.integers(0, 3, shape[0]))
 print("done", os.path.basename(str(s.library)))
 """
 
 
 def sanitizer(name):
-    path = subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=False).stdout.strip() if shutil.which("gcc") else ""
+    path = (
+        subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=False).stdout.strip()
+        if shutil.which("gcc")
+        else ""
+    )
     return path if os.path.isabs(path) else None
 
 
 @pytest.mark.skipif(sanitizer("libasan.so") is None, reason="gcc with libasan is not installed")
 @pytest.mark.parametrize("model", ["mlp 1", "mlp 2", "cnn 1", "attention 2"])
 def test_sanitizers_find_nothing(model, tmp_path):
+    assert sanitized(model, tmp_path).startswith("done")
+
+
+@pytest.mark.skipif(sanitizer("libasan.so") is None, reason="gcc with libasan is not installed")
+def test_the_sanitizer_sees_the_arena(tmp_path):
+    with pytest.raises(AssertionError, match="use-after-poison"):
+        sanitized("mlp 1", tmp_path, SPOIL="1")
+
+
+def sanitized(model, tmp_path, **variables):
+    """Run the program under the sanitizers."""
     flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
-    out = run(
+    return run(
         SANITIZED,
         MODEL=model,
         MICROGRAD_PLUS_CACHE=tmp_path,
@@ -189,8 +229,8 @@ def test_sanitizers_find_nothing(model, tmp_path):
         PYTHONMALLOC="malloc",
         CC="gcc",
         OMP_NUM_THREADS="2",
+        **variables,
     )
-    assert out.startswith("done")
 
 
 OVERRUN = """
