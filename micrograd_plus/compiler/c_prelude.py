@@ -108,9 +108,20 @@ static gemm_s *sgemm;
 static gemm_d *dgemm;
 void blas(void *s, void *d) { sgemm = (gemm_s *)s; dgemm = (gemm_d *)d; }
 
+// OpenBLAS does products of up to a million multiplications without copying their factors first: somewhat larger ones are cut.
+#define SMALL 1000000L
 static inline void gemm_of_floats(int ta, int tb, int m, int n, int k, const float *a, int lda, const float *b, int ldb, float beta,
                                   float *c, int ldc) {
     const float one = 1;
+    const long volume = (long)m * n * k, pieces = (volume + SMALL - 1) / SMALL;
+    if (pieces > 1 && pieces <= 4 && n >= 16 * pieces) {
+        for (long i = 0; i < pieces; i++) {
+            const long lo = n * i / pieces / 16 * 16, hi = i + 1 < pieces ? n * (i + 1) / pieces / 16 * 16 : n;
+            const int width = (int)(hi - lo);
+            sgemm(tb ? "T" : "N", ta ? "T" : "N", &width, &m, &k, &one, b + (tb ? lo * ldb : lo), &ldb, a, &lda, &beta, c + lo, &ldc);
+        }
+        return;
+    }
     sgemm(tb ? "T" : "N", ta ? "T" : "N", &n, &m, &k, &one, b, &ldb, a, &lda, &beta, c, &ldc);
 }
 static inline void gemm_of_doubles(int ta, int tb, int m, int n, int k, const double *a, int lda, const double *b, int ldb, double beta,

@@ -18,6 +18,7 @@ of zero; a rewrite that is true of real numbers alone, such as x + 0 = x (for -0
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +31,56 @@ Made = Node | None
 
 def simplify(outputs: Sequence[Node]) -> list[Node]:
     """The same values in the same order, computed with less."""
-    return Simplifier().graph(outputs)
+    return join_products(Simplifier().graph(outputs))
+
+
+def join_products(outputs: Sequence[Node]) -> list[Node]:
+    """Sums of small matrix products, x1 y1 + x2 y2 + ..., as one: [x1 x2 ...] [y1; y2; ...].
+
+    The gradient of a weight that is used at each time of a sequence is such a sum. It is added up in another order than in eager mode.
+    """
+    nodes, users = ordered(outputs), Counter(outputs)
+    for node in nodes:
+        users.update(node.inputs)
+    summed = {x for node in nodes if node.op == "add" for x in node.inputs if x.op == "add" and users[x] == 1}
+    s, new = Simplifier(), dict[Node, Node]()
+    for node in nodes:
+        made = _joined(s, node, users, summed, new) if node.op == "add" and node not in summed else None
+        new[node] = made or s.make(node.op, [new[x] for x in node.inputs], node.attrs, node.shape, node.dtype, node.line)
+    return [new[node] for node in outputs]
+
+
+def _joined(s: "Simplifier", node: Node, users: Counter[Node], summed: set[Node], new: dict[Node, Node]) -> Made:
+    """A sum whose products are joined, if there are some, and it costs more to add them than to bring their factors together."""
+    products: list[tuple[Node, Node]] = []
+    rest: list[Node] = []
+    pending = [node]
+    while pending:
+        x = pending.pop()
+        if x is node or x in summed:
+            pending += reversed(x.inputs)
+        elif x.op == "matmul" and len(x.shape) == 2 and users[x] == 1:
+            products.append((new[x.inputs[0]], new[x.inputs[1]]))
+        else:
+            rest.append(new[x])
+    m, n = node.shape if len(node.shape) == 2 else (0, 0)
+    depth = sum(x.shape[1] for x, _ in products)
+    if len(products) < 3 or depth * (m + n) > 4 * m * n * len(products):
+        return None
+    sides = []
+    for side, axis in ((0, 1), (1, 0)):
+        parts, where, start = [pair[side] for pair in products], [], 0
+        for x in parts:
+            triples = [(0, 1, size) for size in x.shape]
+            triples[axis] = (start, 1, x.shape[axis])
+            start += x.shape[axis]
+            where.append(tuple(triples))
+        shape = (m, depth) if side == 0 else (depth, n)
+        sides.append(s.make("place", parts, (tuple(where), None), shape, node.dtype, node.line))
+    total = s.make("matmul", sides, (), node.shape, node.dtype, node.line)
+    for x in rest:
+        total = s.make("add", (total, x), (), node.shape, node.dtype, node.line)
+    return total
 
 
 class Simplifier:
