@@ -100,7 +100,10 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--warmup", metavar="EPOCHS", type=int, default=default.warmup, help="of linearly rising learning rate at first")
     training.add_argument("--batch-size", metavar="N", type=int, default=suppressed, help=f"images per step {_by_data('batch_size')}")
     training.add_argument("--epochs", metavar="N", type=int, default=suppressed, help=f"passes over the images {_by_data('epochs')}")
-    training.add_argument("--threads", metavar="N", type=int, default=default.threads, help="of BLAS; more than one pays for wide layers")
+    training.add_argument(
+        "--threads", metavar="N", type=int, default=default.threads, help="of BLAS and compiled steps; more than one pays for wide layers"
+    )
+    training.add_argument("--compile", action="store_true", help="make native code of the training step; says what it gained")
     training.add_argument("--seed", metavar="N", type=int, default=default.seed, help="the same seed gives the same weights")
     training.add_argument("--out", metavar="RUN", type=Path, help="the run folder, new or empty (default: runs/DATA-DATE-TIME)")
 

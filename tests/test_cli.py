@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from micrograd_plus.cli import main
 from micrograd_plus.training.interrupts import Interrupts
@@ -202,6 +203,53 @@ def test_optimizers_and_schedules(tmp_path, capsys, optimizer, schedule):
 def test_activations(tmp_path, capsys, activation):
     assert main([*QUICK, "--activation", activation, "--hidden", "16,8", "--dropout", "0.1", "--out", str(tmp_path / "run")]) == 0
     assert main(["predict", str(tmp_path / "run"), "--count", "1"]) == 0
+
+
+def compiling(tmp_path, *options, prelude=""):
+    """Three trained epochs by --compile in a process of its own: (code, stdout, stderr)."""
+    arguments = ["train", "--epochs", "3", "--hidden", "32", "--compile", "--out", str(tmp_path / "run"), *options]
+    code = f"import sys; {prelude}; from micrograd_plus.cli import main; sys.exit(main({arguments!r}))"
+    environment = {**os.environ, "MICROGRAD_PLUS_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_compiled_training_says_what_it_gained_and_gives_the_same_weights(tmp_path, capsys, threads):
+    pytest.importorskip("scipy", reason="compile() needs SciPy, of the extra 'compile'")
+    code, out, err = compiling(tmp_path, "--threads", threads)
+    assert (code, err) == (0, "")
+    assert re.search(
+        r"Compiled: [0-9.]+ ms a step, [0-9.]+ ms before, [0-9.]+ times as fast; building and checking it took [0-9.]+ s\.", out
+    )
+    assert list((tmp_path / "cache").glob("*.so"))
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["compile"] is True
+    seconds = json.loads((tmp_path / "run" / "results.json").read_text())["seconds_per_step"]
+    assert 0 < seconds["compiled"] < 1 and 0 < seconds["eager"] < 1
+    assert main(["train", "--epochs", "3", "--hidden", "32", "--threads", threads, "--out", str(tmp_path / "eager")]) == 0
+    assert "Compiled" not in capsys.readouterr().out
+    compiled, eager = (load_file(tmp_path / name / "model.safetensors") for name in ("run", "eager"))
+    for name, weights in eager.items():
+        np.testing.assert_allclose(compiled[name], weights, atol=1e-3 * abs(weights).max())
+    assert main(["predict", str(tmp_path / "run"), "--count", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("prelude", "why"),
+    [
+        ("import os; os.environ.update(CC='missing', PATH='')", "there is no C compiler here. Install gcc"),
+        ("sys.modules['scipy'] = None", "pip install 'micrograd-plus[compile]'."),
+    ],
+    ids=["compiler", "extra"],
+)
+def test_training_that_cannot_be_compiled_says_so_and_goes_on(tmp_path, prelude, why):
+    code, out, err = compiling(tmp_path, prelude=prelude)
+    assert (code, err) == (0, "")
+    assert out.count("warning: the training step could not be compiled, so training goes on eagerly: ") == 1
+    assert why in out
+    assert "times as fast" not in out
+    assert "epoch 3/3" in out
+    assert "seconds_per_step" not in (tmp_path / "run" / "results.json").read_text()
 
 
 def test_no_hidden_layer(tmp_path, capsys):

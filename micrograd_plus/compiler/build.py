@@ -73,7 +73,7 @@ def machine() -> str:
 
 @functools.cache
 def products() -> tuple[int, int]:
-    """The addresses of SciPy's sgemm and dgemm, held to one thread: the step's own threads share out the work.
+    """The addresses of SciPy's sgemm and dgemm, to be held to one thread: the step's own threads share out the work.
 
     SciPy's BLAS is a copy of its own, so that NumPy's keeps its threads.
     """
@@ -81,7 +81,6 @@ def products() -> tuple[int, int]:
     if missing:
         raise BuildError(f"there is no {' and no '.join(missing)} here. Install what it needs: pip install 'micrograd-plus[compile]'")
     import numpy as np
-    import threadpoolctl
 
     try:
         from scipy.linalg import blas, cython_blas
@@ -94,11 +93,16 @@ def products() -> tuple[int, int]:
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     found = tuple(pointer(capsule, name(capsule)) for capsule in (cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["dgemm"]))
-    pools = threadpoolctl.ThreadpoolController().select(user_api="blas")
-    for pool in pools.lib_controllers:
+    return found[0], found[1]
+
+
+def hold_products() -> None:
+    """Hold SciPy's products to one thread, also where somebody has set all libraries' threads since."""
+    import threadpoolctl
+
+    for pool in threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers:
         if "scipy" in Path(pool.filepath).as_posix().lower():
             pool.set_num_threads(1)
-    return found[0], found[1]
 
 
 def build(text: str, extra: tuple[str, ...] = ()) -> Path:

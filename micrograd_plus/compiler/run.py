@@ -165,6 +165,7 @@ class Compiled:
         after = [(x, x._grad) for x, _ in before]
         try:
             build.compiler(), build.products()
+            build.hold_products()
             for x, grad in before:  # the trace, as the key, is of arguments as they were given
                 x._grad = grad
             self._keep(key, Step(self, args, kwargs, had))
@@ -257,6 +258,11 @@ class Compiled:
             why = f"it runs eagerly, for {self._eager}" if self._eager else "it has not been called yet"
             raise RuntimeError(f"the compiled {_name(self._function)} has no native step: {why.rstrip('.')}.")
         return self._traces[next(reversed(self._traces))]
+
+    @property
+    def fallback(self) -> str | None:
+        """Why the function runs eagerly, or None."""
+        return self._eager or None
 
     def source(self) -> str:
         """The C code of the newest step."""

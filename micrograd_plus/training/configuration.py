@@ -58,7 +58,8 @@ class Configuration:
         batch_size: examples per step.
         epochs: passes over the training images.
         validation: the share in (0, 1) of the training images that is held out to watch the training by.
-        threads: BLAS threads. One is fastest for small networks, and makes the weights independent of the number of cores.
+        threads: of BLAS and of compiled steps. One is fastest for small networks, and makes the weights independent of the number of cores.
+        compile: compile the training step into native code, after its first steps, for `threads` threads.
         seed: seeds the initial weights, the split, the order of the examples and dropout.
 
     Raises:
@@ -79,6 +80,7 @@ class Configuration:
     epochs: int = 40
     validation: float = 0.1
     threads: int = 1
+    compile: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -104,6 +106,7 @@ class Configuration:
             ("batch_size", _whole(self.batch_size) and self.batch_size >= 1, "a whole number of at least 1"),
             ("validation", _real(self.validation) and 0 < self.validation < 1, "above 0 and below 1"),
             ("threads", _whole(self.threads) and self.threads >= 1, "a whole number of at least 1"),
+            ("compile", isinstance(self.compile, bool), "true or false"),
             ("seed", _whole(self.seed) and 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1"),
         ):
             if not holds:

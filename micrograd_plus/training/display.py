@@ -79,6 +79,11 @@ class TrainingDisplay(Callback):
                 self._status = self.console.status("testing, and drawing the figures")
                 self._status.start()
 
+    def compiling_failed(self, reason: str) -> None:
+        """Say that training goes on without native code, and why."""
+        text = f"warning: the training step could not be compiled, so training goes on eagerly: {reason.rstrip('.')}."
+        self.console.print(text, style="yellow", soft_wrap=not self.console.is_terminal, highlight=False, markup=False)
+
     def _show(self, epoch: int, batch: int, loss: float, accuracy: float) -> None:
         done = (epoch - 1) * self._batches + batch
         left = (time.perf_counter() - self._started) / done * (self._epochs * self._batches - done)
@@ -118,6 +123,14 @@ def show_result(console: Console, result: TrainingResult) -> None:
     table.add_row("[bold]test[/]", f"{test.loss:.4f}", f"[bold]{test.accuracy:.2%}[/]")
     console.print(table)
     console.print(f"{test.correct:,} of {len(test.labels):,} test images right; trained in {result.seconds:.1f} s.", highlight=False)
+    if result.gain is not None:
+        eager, compiled, building = result.gain.eager, result.gain.compiled, result.gain.building
+        console.print(
+            f"Compiled: {1000 * compiled:.2f} ms a step, {1000 * eager:.2f} ms before, {eager / compiled:.1f} times as fast; "
+            f"building and checking it took {building:.1f} s.",
+            soft_wrap=not console.is_terminal,
+            highlight=False,
+        )
     console.print(f"Run folder: {result.folder}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"Look at its predictions: micrograd-plus predict {result.folder}", soft_wrap=True, highlight=False, markup=False)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..data import DataLoader, ImageDataset
 from ..losses import CrossEntropyLoss
@@ -15,7 +16,7 @@ from .configuration import Configuration
 from .evaluation import Evaluation, evaluate_classifier
 from .extras import require_extra
 from .folder import RunFolder
-from .trainer import Callback, EpochMetrics, Trainer
+from .trainer import Callback, EpochMetrics, Gain, Trainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +43,14 @@ class TrainingResult:
         history: the metrics of each epoch.
         test: the trained model on the test images.
         seconds: the time that training took, without data, figures and test.
+        gain: what compiling the training step gained; None if it was not compiled, or there were too few steps to tell.
     """
 
     folder: Path
     history: list[EpochMetrics]
     test: Evaluation
     seconds: float
+    gain: Gain | None = None
 
 
 def prepare(configuration: Configuration) -> Run:
@@ -89,13 +92,15 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
         with writing(folder.config) as path:
             path.write_text(configuration.to_json(), encoding="utf-8")
         started = time.perf_counter()
-        history = _fit(run, [folder, *callbacks])
+        history, gain = _fit(run, [folder, *callbacks])
         seconds = time.perf_counter() - started
         with writing(folder.model) as path:
             save_model(run.model, path)
         test = evaluate_test(run)
         with writing(folder.results) as path:
-            results = {"test_loss": test.loss, "test_accuracy": test.accuracy, "seconds": seconds}
+            results: dict[str, Any] = {"test_loss": test.loss, "test_accuracy": test.accuracy, "seconds": seconds}
+            if gain is not None:
+                results["seconds_per_step"] = {"eager": gain.eager, "compiled": gain.compiled}
             path.write_text(json.dumps(results) + "\n", encoding="utf-8")
         from . import figures
 
@@ -110,7 +115,7 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
             written = ", ".join(path.name for path in folder.files if path.exists())
             error.add_note(f"{folder.path} keeps what {folder.epochs} of {configuration.epochs} epochs wrote: {written}.")
         raise
-    return TrainingResult(folder.path, history, test, seconds)
+    return TrainingResult(folder.path, history, test, seconds, gain)
 
 
 def load(folder: Path, data_dir: Path | None = None) -> Run:
@@ -150,7 +155,7 @@ def evaluate_test(run: Run) -> Evaluation:
     return evaluate_classifier(run.model, run.dataset.test_images, run.dataset.test_labels)
 
 
-def _fit(run: Run, callbacks: Sequence[Callback]) -> list[EpochMetrics]:
+def _fit(run: Run, callbacks: Sequence[Callback]) -> tuple[list[EpochMetrics], Gain | None]:
     from threadpoolctl import threadpool_limits
 
     configuration, dataset = run.configuration, run.dataset
@@ -162,6 +167,9 @@ def _fit(run: Run, callbacks: Sequence[Callback]) -> list[EpochMetrics]:
     validation = DataLoader(validation_images, validation_labels, batch_size=1024, shuffle=False)
     optimizer = configuration.build_optimizer(run.model.parameters())
     schedule = configuration.build_schedule(optimizer, len(training))
-    trainer = Trainer(run.model, CrossEntropyLoss(), optimizer, schedule, callbacks)
+    trainer = Trainer(
+        run.model, CrossEntropyLoss(), optimizer, schedule, callbacks, configuration.threads if configuration.compile else None
+    )
     with threadpool_limits(configuration.threads, user_api="blas"):
-        return trainer.fit(training, validation, configuration.epochs)
+        history = trainer.fit(training, validation, configuration.epochs)
+    return history, trainer.gain

@@ -1,10 +1,14 @@
 """The training loop."""
 
+import functools
 import math
+import statistics
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +59,25 @@ class EpochMetrics:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Gain:
+    """What compiling the training step gained.
+
+    Attributes:
+        eager: seconds of a step before it was compiled, the median of the first ones.
+        compiled: seconds of a compiled step, the median.
+        building: seconds of the step that built it and of those that checked it, beyond what eager ones would have taken.
+    """
+
+    eager: float
+    compiled: float
+    building: float
+
+
+EAGER = 20  # steps that are measured before compiling, after as many that aren't, as a step takes longer at first
+CHECKED = 4  # the step that builds the native one, and those that are checked
+
+
 class Callback:
     """Told by a `Trainer`, and by `train`, how training goes. Every method may be left as it is, doing nothing."""
 
@@ -66,6 +89,9 @@ class Callback:
 
     def epoch_finished(self, metrics: EpochMetrics) -> None:
         """Called after each epoch and its validation."""
+
+    def compiling_failed(self, reason: str) -> None:
+        """Called if steps should be compiled and can't be; training goes on without."""
 
     def file_written(self, path: Path) -> None:
         """Called by `train` after each file of the run folder, but `metrics.jsonl`."""
@@ -80,6 +106,8 @@ class Trainer:
         optimizer: steps the model's parameters.
         schedule: sets the learning rate after each step, not after each epoch; None keeps it.
         callbacks: told of each batch and epoch, in this order.
+        compile_threads: compile the training step for so many threads, after its first steps; None does not. Batches of another
+            size, at the end of epochs, run eagerly.
     """
 
     def __init__(
@@ -89,12 +117,26 @@ class Trainer:
         optimizer: Optimizer,
         schedule: Schedule | None = None,
         callbacks: Sequence[Callback] = (),
+        compile_threads: int | None = None,
     ) -> None:
         self.model = model
         self.loss_fn = loss_fn
         self.optimizer = optimizer
         self.schedule = schedule
         self.callbacks = callbacks
+        self.compile_threads = compile_threads
+        self._eager: list[float] = []
+        self._compiled: list[float] = []
+        self._native: Any = None
+
+    @property
+    def gain(self) -> Gain | None:
+        """What compiling gained, if there were enough steps to tell."""
+        eager, compiled = self._eager[EAGER:], self._compiled[CHECKED:]
+        if not eager or not compiled or self._native.fallback:
+            return None
+        median = statistics.median(eager)
+        return Gain(median, statistics.median(compiled), max(sum(self._compiled[:CHECKED]) - CHECKED * median, 0.0))
 
     def fit(self, training: DataLoader, validation: DataLoader, epochs: int) -> list[EpochMetrics]:
         """Train for `epochs` passes over `training`; leaves the model in eval mode.
@@ -116,12 +158,8 @@ class Trainer:
         lr = self.optimizer.lr
         for batch, (inputs, labels) in enumerate(training, start=1):
             lr = self.optimizer.lr
-            logits = self.model(Tensor(inputs))
-            loss = self.loss_fn(logits, labels)
+            logits, loss = self._step(Tensor(inputs), labels, len(labels) == training.batch_size)
             self._require_finite(loss.item(), f"in epoch {epoch}, batch {batch}")
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
             if self.schedule is not None:
                 self.schedule.step()
             total_loss += loss.item() * len(labels)
@@ -145,8 +183,42 @@ class Trainer:
             callback.epoch_finished(metrics)
         return metrics
 
+    def _step(self, inputs: Tensor, labels: Any, whole: bool) -> tuple[Tensor, Tensor]:
+        """A step of the training, compiled if it should and can be."""
+        if self.compile_threads is None or not whole:
+            return _train_step(self.model, self.loss_fn, self.optimizer, inputs, labels)
+        started = time.perf_counter()
+        if len(self._eager) < 2 * EAGER:
+            result = _train_step(self.model, self.loss_fn, self.optimizer, inputs, labels)
+            self._eager.append(time.perf_counter() - started)
+            return result
+        if self._native is None:
+            from ..compiler import compile
+
+            self._native = compile(functools.partial(_train_step, self.model, self.loss_fn, self.optimizer), threads=self.compile_threads)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "compile: ", RuntimeWarning)
+                result: tuple[Tensor, Tensor] = self._native(inputs, labels)
+            if self._native.fallback:
+                for callback in self.callbacks:
+                    callback.compiling_failed(self._native.fallback)
+        else:
+            result = self._native(inputs, labels)
+        self._compiled.append(time.perf_counter() - started)
+        return result
+
     def _require_finite(self, loss: float, where: str) -> None:
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss must stay finite; it became {loss} {where}. Lower the learning rate, now {self.optimizer.lr:g}, or warm it up."
             )
+
+
+def _train_step(model: Module, loss_fn: Callable[..., Tensor], optimizer: Optimizer, inputs: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+    """One step of the training: the logits and the loss that it started from."""
+    optimizer.zero_grad()
+    logits = model(inputs)
+    loss = loss_fn(logits, labels)
+    loss.backward()
+    optimizer.step()
+    return logits, loss

@@ -21,7 +21,7 @@ def rates(configuration, batches=10):
 
 
 def test_json_round_trip(tmp_path):
-    configuration = Configuration(hidden=(7, 5), lr=0.1, epochs=3, warmup=1)
+    configuration = Configuration(hidden=(7, 5), lr=0.1, epochs=3, warmup=1, compile=True)
     (tmp_path / "config.json").write_text(configuration.to_json())
     assert Configuration.read(tmp_path / "config.json") == configuration
 
