@@ -205,7 +205,7 @@ def test_activations(tmp_path, capsys, activation):
     assert main(["predict", str(tmp_path / "run"), "--count", "1"]) == 0
 
 
-def compiling(tmp_path, *options, prelude=""):
+def compiling(tmp_path, *options, prelude="pass"):
     """Three trained epochs by --compile in a process of its own: (code, stdout, stderr)."""
     arguments = ["train", "--epochs", "3", "--hidden", "32", "--compile", "--out", str(tmp_path / "run"), *options]
     code = f"import sys; {prelude}; from micrograd_plus.cli import main; sys.exit(main({arguments!r}))"

@@ -188,6 +188,7 @@ class Trainer:
         if self.compile_threads is None or not whole:
             return _train_step(self.model, self.loss_fn, self.optimizer, inputs, labels)
         started = time.perf_counter()
+        result: tuple[Tensor, Tensor]
         if len(self._eager) < 2 * EAGER:
             result = _train_step(self.model, self.loss_fn, self.optimizer, inputs, labels)
             self._eager.append(time.perf_counter() - started)
@@ -198,7 +199,7 @@ class Trainer:
             self._native = compile(functools.partial(_train_step, self.model, self.loss_fn, self.optimizer), threads=self.compile_threads)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "compile: ", RuntimeWarning)
-                result: tuple[Tensor, Tensor] = self._native(inputs, labels)
+                result = self._native(inputs, labels)
             if self._native.fallback:
                 for callback in self.callbacks:
                     callback.compiling_failed(self._native.fallback)
