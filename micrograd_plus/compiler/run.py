@@ -650,7 +650,7 @@ class Step:
             if type(now) is not type(was) or bool(now) is not bool(was):
                 return repr(name)
             before[name] = now
-        return self.state.difference()
+        return None if self.state.holds() else self.state.difference()
 
     def generators(self) -> list[tuple[Any, Any]]:
         """The generators that the step draws from, and their states."""
