@@ -5,6 +5,7 @@ medians over the rounds. The run fails where the libraries' losses disagree; nev
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -32,6 +33,10 @@ def environment(caches: str) -> dict[str, str]:
     return {**os.environ, **pools, "XDG_CACHE_HOME": caches, "TORCHINDUCTOR_CACHE_DIR": f"{caches}/inductor"}
 
 
+class Failure(Exception):  # noqa: N818, a result that is no good
+    """A library stopped, or its losses are not those of the others; the text says which."""
+
+
 class Worker:
     """A library with a workload, in a process of its own; see `worker.py`."""
 
@@ -41,12 +46,16 @@ class Worker:
         command = [sys.executable, str(HERE / "worker.py"), library, workload, *(["--quick"] if quick else [])]
         pipes: Figures = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment(self.caches.name), **pipes)
+        self.first: Figures = {}
+
+    def begin(self) -> None:
+        """Wait for the first steps, or for why there are none."""
         self.first = self._answer()
 
     def _answer(self) -> Figures:
         line = self.process.stdout.readline()  # type: ignore[union-attr]
         if not line:
-            sys.exit(f"the process of {self.name} stopped early; its error is above.")
+            raise Failure(f"the process of {self.name} stopped early; its error is above.")
         return json.loads(line)
 
     def run(self, seconds: float) -> float:
@@ -63,21 +72,19 @@ class Worker:
 
 def compare(workload: str, libraries: list[str], rounds: int, seconds: float, quick: bool) -> Figures:
     """Times of a step, starts and memory of the libraries for one workload, and why some have none."""
-    workers, skipped = {}, {}
-    for library in libraries:
-        worker = Worker(library, workload, quick)
-        if "skipped" in worker.first:
-            skipped[library] = worker.first["skipped"]
-            worker.stop()
-        else:
-            workers[library] = worker
-    require_agreement(workload, {library: worker.first["losses"] for library, worker in workers.items()})
-    times: dict[str, list[float]] = {library: [] for library in workers}
-    for _ in range(rounds):
-        for library, worker in workers.items():
-            times[library].append(worker.run(seconds))
-    for worker in workers.values():
-        worker.stop()
+    workers: dict[str, Worker] = {}
+    with contextlib.ExitStack() as stack:
+        for library in libraries:
+            workers[library] = worker = Worker(library, workload, quick)
+            stack.callback(worker.stop)
+            worker.begin()
+        skipped = {library: worker.first["skipped"] for library, worker in workers.items() if "skipped" in worker.first}
+        workers = {library: worker for library, worker in workers.items() if library not in skipped}
+        require_agreement(workload, {library: worker.first["losses"] for library, worker in workers.items()})
+        times: dict[str, list[float]] = {library: [] for library in workers}
+        for _ in range(rounds):
+            for library, worker in workers.items():
+                times[library].append(worker.run(seconds))
     peers = [library for library in workers if not library.startswith("micrograd_plus")]
     fastest = min(peers, key=lambda library: statistics.median(times[library]), default=None)
     figures = {
@@ -95,11 +102,11 @@ def compare(workload: str, libraries: list[str], rounds: int, seconds: float, qu
 
 
 def require_agreement(workload: str, losses: dict[str, list[float]]) -> None:
-    """Stop unless all libraries had the same losses, whatever they compiled, fused or left out."""
+    """Fail unless all libraries had the same losses, whatever they compiled, fused or left out."""
     values = np.array(list(losses.values()))
     if len(values) and not np.allclose(values, values[0], rtol=1e-3, atol=1e-6):
         last = {library: found[-1] for library, found in losses.items()}
-        sys.exit(f"{workload}: the losses of the first {CHECKED_STEPS} steps disagree; the last are {last}")
+        raise Failure(f"{workload}: the losses of the first {CHECKED_STEPS} steps disagree; the last are {last}")
 
 
 def ratio(times: list[float], others: list[float]) -> float:
@@ -150,6 +157,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="how often each library has its turn, 9 by default")
     parser.add_argument("--output", type=Path, help="folder of results.json and chart.png; by default this one, if all was run")
     options = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a run takes minutes: show what there is
     rounds, seconds = options.rounds or (2 if options.quick else 9), 0.1 if options.quick else 1.0
     workloads = chosen(options.only, list(QUICK if options.quick else FULL), "--only")
     libraries = installed(chosen(options.libraries, list(LIBRARIES), "--libraries"))
@@ -158,9 +166,17 @@ def main() -> None:
     print(f"a recorded multiplication of (32, 16): {recording['recorded_us']:.2f} µs, NumPy's {recording['numpy_us']:.2f} µs")
     print(f"one training step (forward, backward, Adam), {THREADS} threads, median of {rounds} rounds in turn")
     results: dict[str, Figures] = {}
+    failures: list[str] = []
     for workload in workloads:
-        results[workload] = compare(workload, libraries, rounds, seconds, options.quick)
-        show(workload, "reduced" if options.quick else described(workload), results[workload])
+        try:
+            results[workload] = compare(workload, libraries, rounds, seconds, options.quick)
+        except Failure as failure:
+            print(f"\n{failure}", flush=True)
+            failures.append(str(failure))
+        else:
+            show(workload, "reduced" if options.quick else described(workload), results[workload])
+    if failures:
+        sys.exit("\n".join(["\nfailed, so nothing is written:", *failures]))
     print(f"\ntime / peer: below 1 is faster. All losses of {CHECKED_STEPS} steps agree.")
 
     output = options.output

@@ -89,7 +89,11 @@ def described(name: str) -> str:
 
 def problem(name: str, quick: bool = False) -> Problem:
     """The workload of this name, always the same; `quick` gives the reduced one."""
-    model, settings = (QUICK if quick else FULL)[name]
+    return made(*(QUICK if quick else FULL)[name])
+
+
+def made(model: str, settings: Settings) -> Problem:
+    """A problem with a model of these sizes."""
     inputs, weights = MAKERS[model](np.random.default_rng(0), settings)
     return Problem(model, settings, inputs, weights)
 
