@@ -895,7 +895,7 @@ def _raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
 
 
-def _array(x: Any) -> Any:
+def _array(x: Any) -> np.ndarray:
     """The values of a Tensor or of anything else as an array; what speaks `__array_function__`, as a symbol does, is one."""
     x = _raw(x)
     return x if hasattr(x, "__array_function__") else np.asarray(x)

@@ -71,7 +71,7 @@ def _conflict(a: Touch, b: Touch) -> bool:
 
 def part(n: int, t: int, threads: int, step: int = 1) -> int:
     """Where thread t's share of n begins; the C functions part and parts."""
-    return min(n, -(-n * t // threads // step) * step) if step > 1 else n * t // threads
+    return min(n, -(-(n * t // threads) // step) * step)
 
 
 def _touches(plan: Schedule, call: Call) -> list[Touch]:

@@ -37,7 +37,8 @@ from . import build
 from .barriers import Call
 from .c import program
 from .graph import ELEMENTWISE, VIEWS, Node
-from .run import Compiled, Step, _key, address, aligned
+from .memory import address, aligned
+from .run import Compiled, Step, _key
 from .schedule import CHEAP, SOURCES, Fuser, Kernel, Place, Schedule, _room, cost
 
 SIZES = tuple(1 << i for i in (18, 20, 22, 24, 26))  # bytes that the copies move whose speed is measured

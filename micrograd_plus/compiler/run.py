@@ -35,7 +35,9 @@ from ..tensor import Tensor, _state, _wrap
 from . import build
 from .c import program
 from .capture import Capture, Given, Leaf, Seen, capture, is_array, map_tree
-from .graph import Node, evaluate, ordered
+from .checking import cause, compare
+from .graph import Node, ordered
+from .memory import address, aligned
 from .schedule import Output, Place, Schedule, cost, schedule
 from .simplify import simplify
 from .state import NUMBERS, PLAIN, State, reach
@@ -210,13 +212,15 @@ class Compiled:
         if changed is not None:
             self._give_up(Untraceable(f"it changes Python's objects: {changed}. Return what is wanted, or keep it in a buffer of a Module"))
             return map_tree(_detached, expected)
-        wrong = step.compare(before, ours, step.saved(leaves), result, expected)
+        theirs, returned = step.saved(leaves), [leaves_of(result), leaves_of(expected)]
+        wrong = compare(step, before, ours, theirs, *returned)
         if wrong is not None:
             step.restore(before)
             _wind_back(draws)
-            where = step.locate(leaves)
-            step.restore(before)
-            raise Disagreement(f"the compiled {_name(self._function)} does not agree with the function itself in {wrong}. {where}")
+            reason = cause(step, leaves, theirs, returned[1])
+            if reason is not None:
+                raise Disagreement(f"the compiled {_name(self._function)} does not agree with the function itself in {wrong}. {reason}")
+            step.restore(theirs)
         step.unchecked -= 1
         return result
 
@@ -355,6 +359,13 @@ def _key(tree: Any, leaves: list[Any]) -> Any:
     return kind, id(tree)
 
 
+def leaves_of(tree: Any) -> list[Any]:
+    """The leaves of lists, tuples and dicts."""
+    found: list[Any] = []
+    map_tree(found.append, tree)
+    return found
+
+
 def _wind_back(draws: Any) -> None:
     for generator, state in draws:
         generator.bit_generator.state = state
@@ -433,6 +444,7 @@ class Step:
         self.before = ordered([*outputs, *trace.checks])
         if [node for node in self.before if not node.size]:
             raise Untraceable("an array without elements has no symbolic form. Leave out empty batches")
+        self.traced = [(kind, i, node) for kind, i, node, _ in wanted]
         new = simplify([*outputs, *trace.checks, *firsts])
         self.outputs, self.checks = new[: len(outputs)], new[len(outputs) : len(outputs) + len(trace.checks)]
         replaced = dict(zip(firsts, new[len(outputs) + len(trace.checks) :], strict=True))
@@ -788,124 +800,6 @@ class Step:
                 setattr(owner, name, value)
         self._stale = True
 
-    def compare(self, before: Any, ours: Any, theirs: Any, result: Any, expected: Any) -> str | None:
-        """What differs beyond rounding, or None."""
-        state = self.state
-        given: list[Any] = []
-        wanted: list[Any] = []
-        map_tree(given.append, result)
-        map_tree(wanted.append, expected)
-        for i, (a, b) in enumerate(zip(given, wanted, strict=True)):
-            if isinstance(b, (Tensor, np.ndarray, float, int)) and not close(_values(a), _values(b)):
-                return f"what it returns, leaf {i}: {_values(a).reshape(-1)[:3]} instead of {_values(b).reshape(-1)[:3]}"
-        largest = max((float(np.abs(g).max()) for _, g in theirs[1] if g is not None and g.size and np.isfinite(g).all()), default=0.0)
-        sure: dict[int, np.ndarray] = {}
-        for i, ((t, a), (_, b)) in enumerate(zip(ours[1], theirs[1], strict=True)):
-            if (a is None) is not (b is None):
-                return f"whether a tensor of shape {t.shape} has a gradient"
-            if a is not None:
-                if not close(a, b, 1e-5 * largest):
-                    return f"the gradient of a tensor of shape {t.shape}"
-                sure[i] = np.abs(a - b) <= 1e-3 * np.abs(b)
-        for i, t in enumerate(state.tensors):
-            if not close(ours[0][i], theirs[0][i], 0.0, before[0][i], sure.get(i)):
-                return f"the new values of a tensor of shape {t.shape}"
-        owners: dict[Any, list[int]] = {}
-        for i, t in enumerate(state.tensors):
-            owners.setdefault(t.shape, []).append(i)
-        for k, (_, key, array) in enumerate(state.arrays):
-            if not close(ours[2][k], theirs[2][k], 0.0, before[2][k]):
-                masks = [sure[i] for i in owners.get(array.shape, []) if i in sure]
-                if not any(close(ours[2][k], theirs[2][k], 0.0, before[2][k], mask) for mask in masks):
-                    return f"the array {key!r} of shape {array.shape}"
-        for (_, name, a), (_, _, b) in zip(ours[3], theirs[3], strict=True):
-            if a != b:
-                return f"the number {name!r}: {a} instead of {b}"
-        return None
-
-    def locate(self, leaves: Sequence[Any]) -> str:
-        """Where a disagreement begins: in a kernel, told by NumPy's value of what it stores, or else in the trace."""
-        values = self.evaluated(leaves)
-        plan = self.schedule(self.threads, reuse=False)
-        text, _ = program(plan)
-        step, arena = build.load(build.build(text)), aligned(plan.arena)
-        places = {place: np.empty(node.shape, node.dtype) for (kind, i, node, _) in self.wanted if (place := self.places[kind, i]) >= 0}
-        table = (ctypes.c_void_p * max(self.size, 1))()
-        for node in self.sources:
-            place = self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]
-            places[place] = np.array(values[node], order="C")
-        for place, array in places.items():
-            table[place] = address(array)
-        step(ctypes.addressof(table), address(arena), None)
-        for node in sorted(plan.memory, key=lambda node: node.order):
-            origin, where = plan.origins.get(node), plan.memory[node]
-            if origin is None or node.op in ("input", "array"):
-                continue
-            if isinstance(where, Place):
-                found = places[where.index].reshape(node.shape)
-            else:
-                found = arena[where : where + node.size * node.dtype.itemsize].view(node.dtype).reshape(node.shape)
-            if not close(found, np.asarray(values[origin])):
-                line = f" (line {node.line[1]} of {node.line[0]})" if node.line else ""
-                return f"It begins in {node!r}{line}, in {plan.fuser.home.get(node)!r}. This is an error of the compiler: please report it."
-        return (
-            "All kernels compute what was traced, so the trace is not what the function does: "
-            "if it depends on something that changes from call to call, pass that as an argument."
-        )
-
-    def evaluated(self, leaves: Sequence[Any]) -> dict[Node, np.ndarray]:
-        """All nodes of the graph, computed by NumPy from what is there now; random draws are made."""
-        state, trace = self.state, self.captured.trace
-        entries = list(trace.numbers.values())
-        values: dict[Node, np.ndarray] = {}
-        drawn = [np.asarray(getattr(g, name)(*args, **kwargs)) for g, name, args, kwargs, _ in trace.draws]
-        for node in self.nodes:
-            if node.op == "array":
-                values[node] = trace.arrays[node.attrs[0]]
-            elif node.op == "input":
-                kind, i = node.attrs[0]
-                match kind:
-                    case "argument":
-                        values[node] = _values(leaves[self.known[i]])
-                    case "data":
-                        values[node] = state.tensors[i]._data
-                    case "grad":
-                        values[node] = state.tensors[i].grad
-                    case "argument grad":
-                        values[node] = leaves[self.known[i]]._grad
-                    case "array":
-                        values[node] = state.arrays[i][2]
-                    case "number":
-                        owner, name = entries[i][:2]
-                        values[node] = np.asarray(owner[name] if isinstance(owner, dict) else getattr(owner, name))
-                    case "draw":
-                        values[node] = drawn[i]
-            else:
-                values[node] = evaluate(node, [values[x] for x in node.inputs])
-        return values
-
-
-def close(a: Any, b: Any, allowed: float = 0.0, before: Any = None, where: Any = None) -> bool:
-    """Whether two arrays agree to rounding: relative to each value, the largest, and, of what was updated, the largest change."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.dtype.kind != "f":
-        return bool((a == b).all())
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(b)
-        scale = float(np.abs(b[finite]).max()) if finite.any() else 0.0
-        step = 0.0
-        if before is not None and before.shape == b.shape:
-            change = np.abs(b - before)[finite]
-            step = float(change.max()) if change.size else 0.0
-        tolerance = 1e-3 * np.abs(b) + 2e-5 * scale + 1e-2 * step + allowed
-        good = (np.abs(a - b) <= tolerance) | (a == b) | (np.isnan(a) & np.isnan(b))
-    return bool(good.all() if where is None or where.shape != good.shape else good[where].all())
-
-
-def _values(x: Any) -> np.ndarray:
-    return np.asarray(x._data if isinstance(x, Tensor) else x)
-
 
 def _is_plain(array: Any) -> bool:
     """Whether the step can read an array where it is."""
@@ -922,29 +816,6 @@ def _span(array: np.ndarray) -> tuple[int, int]:
     """Where an array's memory begins, and over how many bytes it is spread."""
     low, high = np.lib.array_utils.byte_bounds(array)
     return low, high - low
-
-
-_pointer_at = ctypes.c_size_t.from_address
-_OFFSET = object.__basicsize__  # an array's pointer to its values follows what every object begins with (NumPy's C interface)
-
-
-def _slow_address(array: np.ndarray) -> int:
-    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
-
-
-def _fast_address(array: np.ndarray) -> int:
-    return _pointer_at(id(array) + _OFFSET).value
-
-
-_example = np.zeros(3)
-address = _fast_address if sys.implementation.name == "cpython" and _fast_address(_example) == _slow_address(_example) else _slow_address
-
-
-def aligned(size: int) -> np.ndarray:
-    """Bytes that begin at a cache line."""
-    room = np.empty(size + 64, np.uint8)
-    start = -address(room) % 64
-    return room[start : start + size] if size else room
 
 
 ALONE = next(getrefcount(box[0]) for box in [[object()]])  # the references to what only its box holds

@@ -88,7 +88,8 @@ def _class_weights(weight: Array | None, rows: Tensor) -> np.ndarray | None:
         return None
     if np.shape(weight) != rows.shape[1:]:
         raise ValueError(f"weight must hold one number per class, shape {rows.shape[1:]}, got {np.shape(weight)}.")
-    return _array(weight).astype(rows.dtype, copy=False)
+    array: np.ndarray = _array(weight).astype(rows.dtype, copy=False)
+    return array
 
 
 def _shares(classes: np.ndarray, w: np.ndarray | None, dtype: np.dtype, reduction: str) -> Array:
