@@ -69,7 +69,8 @@ def close(a: Any, b: Any, before: Any = None) -> bool:
         if before is not None and before.shape == b.shape and finite.any():
             change = float(np.abs(b - before)[finite].max())
         tolerance = 1e-3 * np.abs(b) + 2e-5 * scale + 1e-2 * change
-        return bool(((np.abs(a - b) <= tolerance) | (a == b) | (np.isnan(a) & np.isnan(b))).all())
+        near = np.isfinite(a) & finite & (np.abs(a - b) <= tolerance)
+        return bool((near | (a == b) | (np.isnan(a) & np.isnan(b))).all())
 
 
 def cause(step: "Step", leaves: Sequence[Any], theirs: Any, expected: Sequence[Any]) -> str | None:
@@ -147,7 +148,8 @@ def _agrees(found: np.ndarray, wanted: np.ndarray, size: np.ndarray) -> bool:
     with np.errstate(all="ignore"):
         if wanted.dtype.kind == "f":
             allowed = ROUNDING[wanted.dtype] * (size + np.abs(wanted))
-            good = (np.abs(found - wanted) <= allowed) | (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+            near = np.isfinite(found) & np.isfinite(wanted) & (np.abs(found - wanted) <= allowed)
+            good = near | (found == wanted) | (np.isnan(found) & np.isnan(wanted))
         else:
             good = found == wanted
     return bool(np.count_nonzero(~good) <= OUTLIERS * good.size)
