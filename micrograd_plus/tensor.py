@@ -843,7 +843,7 @@ def _seed(output: Tensor, gradient: Any, replay: bool = False) -> Any:
             raise RuntimeError(
                 f"backward() needs a scalar, got shape {output.shape}. Reduce it first with .mean() or .sum(), or pass gradient=."
             )
-        seed = np.ones(output.shape, output.dtype)
+        seed: Any = np.ones(output.shape, output.dtype)
     else:
         seed = gradient if replay and isinstance(gradient, Tensor) else _array(gradient).astype(output.dtype, copy=False)
     if seed.shape != output.shape:

@@ -80,6 +80,16 @@ class Node:
 
     __slots__ = ("attrs", "dtype", "inputs", "line", "op", "order", "shape", "size", "weak")
 
+    op: str
+    inputs: tuple["Node", ...]
+    attrs: tuple[Any, ...]
+    shape: Shape
+    dtype: Any
+    size: int
+    weak: bool
+    line: Any
+    order: int
+
     def __init__(
         self, op: str, inputs: Sequence["Node"], attrs: tuple[Any, ...], shape: Shape, dtype: Any, weak: bool = False, line: Any = None
     ) -> None:
@@ -134,12 +144,12 @@ def _evaluate(node: Node, inputs: list[np.ndarray]) -> Any:
             kind, axis = attrs
             return getattr(np, kind)(x, axis=axis, keepdims=True)
         case "scan":
-            return np.cumsum(x, axis=attrs[0])
+            return np.cumsum(inputs[0], axis=attrs[0])
         case "gather":
             return x[gather_index(node.attrs, node.shape, inputs[1:])]  # type: ignore[index]
         case "scatter":
             out = np.zeros(node.shape, node.dtype)
-            np.add.at(out, gather_index(node.attrs, x.shape, inputs[1:]), x)  # type: ignore[union-attr]
+            np.add.at(out, gather_index(node.attrs, inputs[0].shape, inputs[1:]), inputs[0])
             return out
         case "iota":
             return np.arange(node.size).reshape(node.shape)

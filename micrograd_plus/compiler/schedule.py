@@ -584,7 +584,8 @@ def _row(node: Node) -> int | None:
     kept = [i for i, n in enumerate(x.shape) if n != 1 and i not in axes]
     if not kept or max(kept) > min(i for i in axes if x.shape[i] != 1):
         return None
-    return math.prod([x.shape[i] for i in axes])
+    length: int = math.prod([x.shape[i] for i in axes])
+    return length
 
 
 # -- outputs, order and memory -------------------------------------------------------------------------------------------
@@ -763,7 +764,8 @@ def allocate(plan: Schedule, reuse: bool) -> None:
 
 
 def _room(node: Node) -> int:
-    return math.ceil(node.size * node.dtype.itemsize / ALIGNMENT) * ALIGNMENT
+    lines: int = -(-node.size * node.dtype.itemsize // ALIGNMENT)
+    return lines * ALIGNMENT
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
