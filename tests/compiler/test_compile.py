@@ -259,6 +259,13 @@ def test_no_grad_and_the_default_dtype_are_guards():
         a = f(x), f(x)
     b = f(x), f(x)
     agree(a, b)
+    h = mg.compile(lambda x: (layer(x).requires_grad, mg.ones(2).dtype.name, x + 1), strict=True)
+    for _ in range(3):
+        assert h(x)[:2] == (True, "float32")
+        with mg.no_grad():
+            assert h(x)[:2] == (False, "float32")
+        with mg.default_dtype(np.float64):
+            assert h(x)[:2] == (True, "float64")
     g = mg.compile(lambda x: x * Tensor([1.0]), strict=True)
     assert g(Tensor([1.0])).dtype == g(Tensor([1.0])).dtype == np.float32
     with mg.default_dtype(np.float64):
@@ -419,6 +426,8 @@ def test_results_of_every_kind():
 
 
 def test_results_of_several_calls_are_arrays_of_their_own():
+    g, two = mg.compile(lambda x: x + 1, strict=True), [Tensor([float(i)]) for i in range(6)]
+    assert [y.item() for y in [g(x) for x in two]] == [1, 2, 3, 4, 5, 6]
     f = mg.compile(lambda x: (x + 1, x.reshape(-1)), strict=True)
     for n in (3, 5000):
         xs = [Tensor(np.full(n, i, np.float32)) for i in range(6)]
@@ -485,8 +494,9 @@ def test_odd_arrays_as_arguments(kind, tmp_path):
     assert g._count == 1
 
 
-def test_the_same_array_twice_and_a_parameter_as_an_argument():
-    w = Parameter([1.0, 2.0])
+@pytest.mark.parametrize("kind", [Parameter, functools.partial(Tensor, requires_grad=True)], ids=["parameter", "tensor"])
+def test_the_same_array_twice_and_a_parameter_as_an_argument(kind):
+    w = kind([1.0, 2.0])
 
     def f(x, y):
         w.zero_grad()
@@ -522,6 +532,31 @@ def test_an_argument_that_shares_memory_with_a_parameter():
         h = make(f)
         results.append([(np.asarray(h(w.data[::-1])).copy(), w.data.copy()) for _ in range(6)])
     agree(*results)
+
+
+def test_gradients_that_are_cleared_at_the_end_are_gone():
+    model = Linear(4, 2)
+    optimizer = SGD(model.parameters(), lr=0.1)
+
+    @functools.partial(mg.compile, strict=True)
+    def step(x):
+        model(x).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    for i in range(8):
+        model(batch(i)[0]).sum().backward()  # there is one before
+        step(batch(i)[0])
+        assert [p._grad for p in model.parameters()] == [None, None]
+
+
+def test_an_array_out_of_sight_that_is_not_contiguous_is_read_anew():
+    held = np.arange(6, dtype=np.float32)[::2]
+    reference = weakref.ref(held)
+    f = mg.compile(lambda x: x * reference(), strict=True)
+    for i in range(6):
+        held[1] = i
+        assert f(np.ones(3, np.float32)).tolist() == [0, i, 4]
 
 
 def test_arrays_held_in_two_places_are_one():

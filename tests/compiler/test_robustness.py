@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -337,7 +338,9 @@ def test_one_and_two_threads_agree_and_a_forked_process_goes_on():
         child = os.fork()
     if not child:
         try:
-            os.write(writer, f"{f(*batch).item()} {f.step.threads}".encode())
+            worker = threading.Thread(target=lambda: os.write(writer, f"{f(*batch).item()} {f.step.threads}".encode()))
+            worker.start()
+            worker.join()
         finally:
             os._exit(0)
     os.close(writer)
@@ -421,8 +424,9 @@ from tests.compiler.test_robustness import heavy
 f, model, batch, step = heavy(2)
 losses = [f(*batch).item() for _ in range(6)]
 g, _, _, _ = heavy(1)
-print(f.step.threads, losses == [g(*batch).item() for _ in range(6)])
+expected = [g(*batch).item() for _ in range(6)]
+print(f.step.threads, all(abs(a - b) < 1e-3 * abs(b) for a, b in zip(losses, expected)))
 """
-    environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    environment = {**os.environ, "OMP_THREAD_LIMIT": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.split() == ["1", "True"], done.stderr
