@@ -27,6 +27,11 @@ from .rules import LINEAR, PRIMITIVES, Rule
 
 Axis = int | tuple[int, ...] | None
 
+# Every operation makes a new array. glibc hands the memory of large ones back to the system when they are freed, and the next ones
+# get pages that must be zeroed, a third of the time of a training step. Once it has freed a block of nearly 32 MB, its limit for such
+# blocks, it keeps what is smaller. This one is never touched, and so costs nothing.
+np.empty(31 << 20, np.uint8)
+
 
 class _ThreadState(threading.local):
     recording = True
@@ -848,9 +853,14 @@ def _seed(output: Tensor, gradient: Any, replay: bool = False) -> Any:
         seed = gradient if replay and isinstance(gradient, Tensor) else _array(gradient).astype(output.dtype, copy=False)
     if seed.shape != output.shape:
         raise ValueError(f"gradient= must have the output's shape {output.shape}, got {seed.shape}.")
-    if output._data.__class__ is not _ndarray and seed.__class__ is _ndarray:  # a symbol's cotangents are symbols
-        seed = seed * np.ones_like(output._data)
-    return seed
+    return _as_traced(seed, output)
+
+
+def _as_traced(g: Any, output: Tensor) -> Any:
+    """A cotangent that a walk starts with: of a symbol's, a symbol, for those of traced indices can't be found in an array."""
+    if output._data.__class__ is not _ndarray and g.__class__ is _ndarray:
+        return g * np.ones_like(output._data)
+    return g
 
 
 def _sole_count() -> int:

@@ -1,6 +1,7 @@
 """Graphs are freed by reference counting, at any depth; training holds no more at its end than at its start."""
 
 import gc
+import platform
 import subprocess
 import sys
 import textwrap
@@ -245,3 +246,32 @@ def test_100_000_training_steps_end_with_the_memory_that_they_started_with():
     megabytes, garbage = found.split()
     assert float(megabytes) < 2
     assert garbage == "0"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc", reason="what glibc does with freed memory")
+def test_large_arrays_do_not_get_fresh_pages_each_time():
+    program = """
+        import resource
+        import numpy as np
+        {0}
+
+        def faults():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+        def work():
+            for _ in range(20):
+                a = np.ones(1_000_000)
+                b = a + 1
+                del a, b
+
+        work()
+        start = faults()
+        work()
+        print(faults() - start)
+    """
+    counts = [
+        int(subprocess.run([sys.executable, "-c", textwrap.dedent(program.format(line))], capture_output=True, text=True, check=True).stdout)
+        for line in ("", "import micrograd_plus")
+    ]
+    assert counts[0] > 20 * 1000  # else there is nothing to avoid
+    assert counts[1] < 1000
