@@ -698,3 +698,18 @@ def test_first_compiled_calls_give_no_warnings():
         w = World(True)
         for i in range(6):
             w.step(*batch(i))
+
+
+def test_a_tensor_that_the_function_knows_is_passed_where_another_one_was():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+
+    def f(x):
+        w.zero_grad()
+        x.zero_grad()
+        (x * w).sum().backward()
+
+    g = mg.compile(f, strict=True)
+    for x in [Tensor([3.0, 4.0], requires_grad=True)] * 6 + [w] * 6:
+        x.zero_grad()
+        g(x)
+        assert w.grad.tolist() == ([3.0, 4.0] if x is not w else [2.0, 4.0])
