@@ -495,7 +495,7 @@ def _copies(step: Step) -> dict[int, np.ndarray]:
 @functools.cache
 def speeds() -> Speeds:
     """What one thread of this machine does in a second, the best of some tries."""
-    from scipy.linalg import blas  # type: ignore[import-untyped]
+    from scipy.linalg import blas
 
     build.products()  # holds SciPy's products to one thread
     source, target = np.ones((2, SIZES[-1] // 8), np.float32)
