@@ -38,7 +38,7 @@ from .capture import Capture, Given, Leaf, Seen, capture, is_array, map_tree
 from .checking import cause, compare
 from .graph import Node, ordered
 from .memory import address, aligned
-from .schedule import Output, Place, Schedule, cost, schedule
+from .schedule import ALIGNMENT, Output, Place, Schedule, cost, schedule
 from .simplify import simplify
 from .state import NUMBERS, PLAIN, State, reach
 from .trace import Untraceable
@@ -212,9 +212,10 @@ class Compiled:
         if changed is not None:
             self._give_up(Untraceable(f"it changes Python's objects: {changed}. Return what is wanted, or keep it in a buffer of a Module"))
             return map_tree(_detached, expected)
-        theirs, returned = step.saved(leaves), [leaves_of(result), leaves_of(expected)]
-        wrong = compare(step, before, ours, theirs, *returned)
+        returned = [leaves_of(result), leaves_of(expected)]
+        wrong = compare(step, before, ours, step.present(leaves), *returned)
         if wrong is not None:
+            theirs = step.saved(leaves)
             step.restore(before)
             _wind_back(draws)
             reason = cause(step, leaves, theirs, returned[1])
@@ -771,16 +772,31 @@ class Step:
 
     # -- checking it --------------------------------------------------------------------------------------------------------
 
-    def saved(self, leaves: Sequence[Any]) -> Any:
-        """Copies of all that the step may write."""
+    def present(self, leaves: Sequence[Any], copies: Callable[[np.ndarray], np.ndarray] = lambda array: array) -> Any:
+        """All that the step may write: the tensors' arrays, their gradients, other arrays, and numbers."""
         state = self.state
         mine = [leaves[self.known[i]] for i in self.captured.argument_grads]
         return (
-            [t._data.copy() for t in state.tensors],
-            [(t, None if t._grad is None else t._grad.copy()) for t in (*state.tensors, *mine)],
-            [array.copy() for _, _, array in state.arrays],
+            [copies(t._data) for t in state.tensors],
+            [(t, None if t._grad is None else copies(t._grad)) for t in (*state.tensors, *mine)],
+            [copies(array) for _, _, array in state.arrays],
             [(owner, name, owner[name] if isinstance(owner, dict) else getattr(owner, name)) for owner, name in self.moving],
         )
+
+    def saved(self, leaves: Sequence[Any]) -> Any:
+        """Copies of all that the step may write, in one block of memory, which the system gets back when they are freed."""
+        data, grads, arrays, _ = self.present(leaves)
+        every = [x for x in (*data, *(g for _, g in grads), *arrays) if x is not None]
+        block, start = aligned(sum(x.nbytes + -x.nbytes % ALIGNMENT for x in every)), 0
+
+        def copied(array: np.ndarray) -> np.ndarray:
+            nonlocal start
+            copy = block[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+            copy[...] = array
+            start += array.nbytes + -array.nbytes % ALIGNMENT
+            return copy
+
+        return self.present(leaves, copied)
 
     def restore(self, saved: Any) -> None:
         """Put copies back."""
