@@ -2,7 +2,7 @@
 
 The system's C compiler is found at run time. What it makes is kept in a cache folder, named by what it was made of: the text, the
 compiler, its options and the machine. A file is written under another name and then renamed, so that of several processes that
-build the same one each finds a whole file; one that can't be loaded is built again.
+build the same one each finds a whole file; one whose checksum is another is built again.
 """
 
 import contextlib
@@ -97,12 +97,16 @@ def products() -> tuple[int, int]:
 
 
 def hold_products() -> None:
-    """Hold SciPy's products to one thread, also where somebody has set all libraries' threads since."""
+    """Hold SciPy's products to one thread, also where somebody has set all libraries' threads since.
+
+    SciPy's BLAS is in a folder of SciPy's; where there is none, both libraries have the same one.
+    """
     import threadpoolctl
 
-    for pool in threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers:
-        if "scipy" in Path(pool.filepath).as_posix().lower():
-            pool.set_num_threads(1)
+    pools = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    own = [pool for pool in pools if "scipy" in Path(pool.filepath).parent.name]
+    for pool in own or pools:
+        pool.set_num_threads(1)
 
 
 def build(text: str, extra: tuple[str, ...] = ()) -> Path:

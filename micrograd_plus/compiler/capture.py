@@ -1,7 +1,7 @@
 """Chapter 1, concluded: the trace of a function with all that it can see.
 
 `capture` puts symbols in the place of the arrays of all tensors, buffers and moments that `reach` found, runs the function on symbols
-of its arguments, puts everything back, and compares: a symbol that is another node than before has been written to. The result is a
+of its arguments, puts everything back, and compares: a symbol whose node is another than before has been written to. The result is a
 `Capture`, the graph with a name for each of its ends: what each input is, where each output goes.
 """
 

@@ -5,8 +5,8 @@ reads; its value is an array whose shape and dtype are known, and which is never
 
     sources       input, constant, array, iota      what is there before (iota is 0, 1, 2, ...)
     elementwise   add, exp, where, cast, copy, ...  inputs of the node's own shape, or constants
-    views         reshape, transpose, broadcast,    the same elements seen in another way: no work, where the value they are
-                  slice, windows                    of lies in memory
+    views         reshape, transpose, broadcast,    the same elements seen in another way, which is no work
+                  slice, windows
     reduce        sum, max, all, ... over axes      reduced axes stay, of size one
     movement      gather, scatter, place, fold      elements found, or put, by index
     products      matmul, correlate, ...            where most of the time goes
@@ -15,8 +15,8 @@ reads; its value is an array whose shape and dtype are known, and which is never
 `out = relu(x @ w + b)` of shape (2, 3) becomes
 
     n0 = input x (2, 4)        n3 = matmul n0 n1 (2, 3)                 n6 = add n3 n5 (2, 3)
-    n1 = input w (4, 3)        n4 = reshape n2 (1, 3)                   n7 = maximum n6 0 (2, 3)
-    n2 = input b (3)           n5 = broadcast n4 (2, 3)
+    n1 = input w (4, 3)        n4 = reshape n2 (1, 3)                   n7 = constant 0 ()
+    n2 = input b (3)           n5 = broadcast n4 (2, 3)                 n8 = maximum n6 n7 (2, 3)
 
 Broadcasting and dtypes are explicit: each of NumPy's conventions has been applied by the time that a node is made, so that the
 later chapters need to know none. `evaluate` computes a node with NumPy; the passes and the generated code are tested against it.

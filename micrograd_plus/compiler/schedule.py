@@ -16,11 +16,14 @@ norm, a cross-entropy are so one kernel, whose rows stay in the first-level cach
 Reductions over other axes, such as the sum over a batch for the gradient of a bias, add up in an array of each thread's own; what
 reads them is in another kernel.
 
-`fuse` gives each node to a kernel. A node joins the newest kernel that computes one of its inputs, or reads it, if
+A `Fuser` gives each node to a kernel. A node joins the newest kernel that computes one of its inputs, or reads it, if
 
     - both run over as many elements, in the same order;
     - each input is computed in this kernel for the same element or row, or else is in memory before the kernel starts;
     - no kernel would have to wait for itself: for each kernel, a set of all those before it is kept.
+
+Where a node needs values of two kernels that could have been one, they are made one. A value that is cheap to compute again, from what lies
+in memory in any case, is computed again in each kernel that needs it, rather than stored: the mask of a ReLU, the half of a sum.
 
 `order` puts the kernels in a row; `allocate` gives each value that must lie in memory a place in one arena, where places are used
 again once all that reads them is done. Outputs are computed where they are wanted: a gradient in `p.grad`, a parameter in
@@ -411,6 +414,8 @@ class Fuser:
         found = list(inputs)
         for i, (x, (base, _)) in enumerate(zip(node.inputs, inputs, strict=True)):
             home = self.home.get(base)
+            if node.op == "gather" and i == 0:  # its elements are found by index, in memory
+                continue
             if x is not base or home in (None, kernel) or base in self.stored or not self._is_cheap(base, set(), 3):
                 continue
             copy = self._clone(base, kernel)

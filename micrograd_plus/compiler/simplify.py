@@ -5,16 +5,19 @@
     constants        what is computed of constants alone is computed now
     algebra          x * 1, x - 0, x / 2^k, x ** 2, casts to the same dtype, reductions over axes of size one
     views            reshapes of reshapes, transposes of transposes, slices of slices; what changes nothing goes
-    transposes sink  f(transpose(x), y) = transpose(f(x, transpose'(y))): elementwise work is done in the order in which the
-                     elements lie in memory, and most transposes meet their inverse and vanish
+    transposes sink  f(x.T, y) = f(x, y.T).T, and the same for other permutations of axes: elementwise work is done in the
+                     order in which the elements lie in memory, and most transposes meet their inverse and vanish
     common values    a node that is there already, the same operation on the same inputs, is not made again
 
-Dead code falls away by itself: only what the outputs need is made anew. Each rule is exact, down to NaN, infinity and the sign
-of zero; a rewrite that is true of real numbers alone, such as x + 0 = x (for -0) or x * 0 = 0 (for NaN), is not here.
+Dead code falls away by itself: only what the outputs need is made anew. Each rule is exact, down to NaN and infinity; a rewrite
+that is true of real numbers alone, such as x + 0 = x (for -0) or x * 0 = 0 (for NaN), is not here.
 
-`relu`'s backward shows them at work. The rule says `g * (x > 0)`, and the loss is a mean of (64, 10) squares:
+The gradient of `(x * x).mean()`, of six numbers, shows them at work: a cotangent of ones is spread, scaled, and multiplied by each x.
 
-    broadcast 1.0 (64, 10); multiply by 0.0015625 (64, 10); multiply by 2; multiply by x ...     ->  multiply x 0.003125
+    n0 = constant 1.0 (); n1 = multiply n0 0.1667 (); n2 = broadcast n1 (6,); n3 = multiply n2 x; n4 = multiply n2 x; n5 = add n3 n4
+    ->  n0 = multiply x 0.1667 (6,); n1 = add n0 n0 (6,)
+
+One pass more, `join_products`, makes one matrix product of sums of small ones.
 """
 
 import math
@@ -24,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from .graph import ELEMENTWISE, Node, Shape, constant, evaluate, ordered
+from .graph import CORRELATIONS, ELEMENTWISE, Node, Shape, constant, evaluate, ordered
 
 Made = Node | None
 
@@ -434,6 +437,8 @@ def _place(s: Simplifier, node: Node) -> Made:
 def _gather(s: Simplifier, node: Node) -> Made:
     """x[arange(n), labels] of few columns: the sum along each row of what stands at the label, which fuses with the row."""
     (x, *indices), (axes, runs) = node.inputs, node.attrs
+    if value_of(x) is not None:
+        return s.filled(node, value_of(x))
     if axes == (0, 1) and runs == (-1,) and len(x.shape) == 2 and x.shape[1] <= COLUMNS and _counts(indices[0], x.shape[0]):
         columns = s.make("iota", (), (), (1, x.shape[1]), np.int64)
         wide = s.make("broadcast", (columns,), (), x.shape, np.int64)
@@ -447,6 +452,12 @@ def _gather(s: Simplifier, node: Node) -> Made:
 def _counts(node: Node, n: int) -> bool:
     """Whether a node is 0, 1, ..., n - 1."""
     return node.op == "iota" and node.shape == (n,)
+
+
+def _in_memory(s: Simplifier, node: Node) -> Made:
+    """Products, scatters and the like read arrays, and a number in their place must become one."""
+    inputs = [x if value_of(x) is None else s.make("copy", (x,), (), x.shape, x.dtype, x.line) for x in node.inputs]
+    return None if inputs == list(node.inputs) else s.like(node, inputs)
 
 
 COLUMNS = 2048  # up to which a gather along rows is done by looking at all of a row
@@ -465,8 +476,9 @@ RULES: dict[str, tuple[Callable[[Simplifier, Node], Made], ...]] = {
     "broadcast": (_broadcast,),
     "slice": (_slice,),
     "reduce": (_reduce,),
-    "matmul": (_matmul,),
+    "matmul": (_matmul, _in_memory),
     "place": (_place,),
-    "fold": (_fold,),
+    "fold": (_fold, _in_memory),
     "gather": (_gather,),
+    **dict.fromkeys((*CORRELATIONS, "scatter", "scan", "arg"), (_in_memory,)),
 }

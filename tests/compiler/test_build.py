@@ -259,3 +259,20 @@ def test_the_sanitizer_sees_an_overrun(tmp_path):
             ASAN_OPTIONS="detect_leaks=0",
             PYTHONMALLOC="malloc",
         )
+
+
+def test_scipys_products_are_held_to_one_thread_and_numpys_keep_theirs():
+    import threadpoolctl
+
+    build.products()
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        build.hold_products()
+        threads = {
+            pool["filepath"].rsplit("/", 2)[-2]: pool["num_threads"]
+            for pool in threadpoolctl.threadpool_info()
+            if pool["user_api"] == "blas"
+        }
+    if len(threads) < 2:
+        pytest.skip("NumPy and SciPy have the same BLAS here")
+    assert {folder: count for folder, count in threads.items() if "scipy" in folder} == {"scipy.libs": 1}
+    assert {folder: count for folder, count in threads.items() if "numpy" in folder} == {"numpy.libs": 2}
