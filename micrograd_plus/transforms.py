@@ -36,6 +36,7 @@ from .tensor import (
     Edge,
     Tensor,
     _array,
+    _as_traced,
     _creation,
     _name,
     _record_parts,
@@ -429,7 +430,8 @@ def _pulled(outputs: Sequence[Tensor], since: int, cotangents: Sequence[Any], in
     It starts from a node that joins the outputs: the function <outputs, cotangents>, whose gradients are the cotangents, and whose
     value nobody needs.
     """
-    pullbacks = tuple(lambda _, g=g: g for g in cotangents)
+    seeds = [_as_traced(g, y) for g, y in zip(cotangents, outputs, strict=True)]
+    pullbacks = tuple(lambda _, g=g: g for g in seeds)
     with enable_grad():
         joint = _result(lambda *_: (None, pullbacks), tuple(outputs), {}, np.empty(()), pullbacks, required=True)
         edges = [x._node or x for x in inputs]

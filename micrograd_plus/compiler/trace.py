@@ -18,7 +18,7 @@ returns another symbol.
 
 The backward walk needs no symbols of its own: pullbacks are NumPy too. What is not a pure function of arrays goes through
 `effects`, and a trace takes the effects' place: a write gives a symbol another node, a random draw is an input, a check is an
-output, a learning rate is an input, a number that is read is a symbol that may only be returned.
+output, a learning rate is an input, a number that is read is a symbol, to compute with and to return.
 
 A trace can't see what Python does with values: `if loss > 3` would hold for one batch only. A symbol that is asked for its truth,
 its number or its array therefore raises `Untraceable`, which names the user's line.
@@ -136,7 +136,7 @@ class Symbol:
         return self.node.shape
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> Any:
         return self.node.dtype
 
     @property
@@ -180,7 +180,7 @@ class Symbol:
         """Refused."""
         self._number()
 
-    def item(self) -> "Symbol":
+    def item(self) -> Any:
         """The value of a one-element array, as a number that may be returned and computed with."""
         return self.trace.read(self)
 
@@ -375,6 +375,10 @@ class Symbol:
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if any(hasattr(kind, "_node") for kind in types):
             return NotImplemented
+        if function in PRIMITIVES:
+            for x in args:
+                if hasattr(x, "_node"):  # a Tensor, which applies its rule, as in a replay
+                    return x.__array_function__(function, types, args, kwargs)
         if function in (np.array2string, np.array_repr, np.array_str):
             format(next(x for x in args if isinstance(x, Symbol)))
         if function not in FUNCTIONS:
@@ -448,10 +452,10 @@ class Trace:
         """Whether somebody else holds the memory of an array, and may write into it between calls."""
         return any(id(base) in self._external for base in _bases(array))
 
-    def ufunc(self, ufunc: np.ufunc, *inputs: Any, dtype: Any = None) -> Symbol:
+    def ufunc(self, ufunc: np.ufunc, *inputs: Any, dtype: Any = None) -> Any:
         """An elementwise function, with NumPy's broadcasting and dtypes."""
         if any(hasattr(x, "_node") for x in inputs):
-            return NotImplemented  # type: ignore[return-value] - a Tensor on the right: its own operator does it
+            return NotImplemented  # a Tensor on the right: its own operator does it
         name = ufunc.__name__
         if name not in ELEMENTWISE:
             refuse(f"np.{name} has no symbolic form", "Compute it outside of the compiled function")
@@ -536,10 +540,10 @@ class Trace:
         y = self.make("arg", (symbol.node,), (kind, axis), kept, np.int64)
         return y if keepdims else self.reshape(y, tuple(n for i, n in enumerate(kept) if i != axis))
 
-    def matmul(self, x: Any, y: Any) -> Symbol:
+    def matmul(self, x: Any, y: Any) -> Any:
         """np.matmul."""
         if any(hasattr(part, "_node") for part in (x, y)):
-            return NotImplemented  # type: ignore[return-value]
+            return NotImplemented
         a, b = self.node_of(x), self.node_of(y)
         shape = np.matmul(_shadow(a.shape), _shadow(b.shape)).shape
         dtype = np.result_type(a.dtype, b.dtype)
@@ -617,9 +621,9 @@ class Trace:
         """An index as int64 positions from the front."""
         if isinstance(part, int):
             return constant(part % size, np.int64)
+        if isinstance(part, np.ndarray) and part.dtype.kind in "iu" and not self.may_change(part):
+            return self.node_of(np.where(part < 0, part + size, part).astype(np.int64))
         node = _cast(self.node_of(part), np.int64)
-        if isinstance(part, np.ndarray) and not self.may_change(part) and part.size and part.min() >= 0:
-            return node
         negative = self.ufunc(np.less, Symbol(self, node), 0)
         return self.where(negative, self.ufunc(np.add, Symbol(self, node), size), Symbol(self, node)).node
 
@@ -801,8 +805,8 @@ def _symbol(trace: Trace, x: Any) -> Symbol:
 
 
 def _expand_dims(trace: Trace, x: Any, axis: Any) -> Symbol:
-    x = _symbol(trace, x)
-    return x.reshape(np.expand_dims(_shadow(x.shape), axis).shape)
+    symbol = _symbol(trace, x)
+    return symbol.reshape(np.expand_dims(_shadow(symbol.shape), axis).shape)
 
 
 def _moveaxis(trace: Trace, x: Symbol, source: Any, destination: Any) -> Symbol:
@@ -890,9 +894,9 @@ def _correlation(function: Callable[..., Any]) -> Callable[..., Any]:
             packed = Symbol(trace, b).transpose(*range(2, n + 2), 1, 0)
             settings["size"] = b.shape[2:]
             b = packed.reshape(-1, b.shape[0]).node
-        y = trace.make(op, (_cast(a, dtype), _cast(b, dtype)), tuple(sorted(settings.items())), shape, dtype)
+        out = trace.make(op, (_cast(a, dtype), _cast(b, dtype)), tuple(sorted(settings.items())), shape, dtype)
         # In memory the channels are last, as in eager mode.
-        return y.transpose(n + 1, n, *range(n)) if op == "correlate_weight" else y.transpose(0, n + 1, *range(1, n + 1))
+        return out.transpose(n + 1, n, *range(n)) if op == "correlate_weight" else out.transpose(0, n + 1, *range(1, n + 1))
 
     return functools.wraps(function)(correlation)
 
@@ -958,8 +962,13 @@ def _cumsum(trace: Trace, x: Any, axis: int | None = None) -> Symbol:
 def _by_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
     """What a function of NumPy's is on Tensors, on symbols: for those that move values and multiply, but compute no other dtype."""
 
+    def wrap(x: Any) -> Any:
+        return _wrap(x) if isinstance(x, Symbol) else x  # type: ignore[arg-type]
+
+    def unwrap(x: Any) -> Any:
+        return x._data if isinstance(x, Tensor) else x
+
     def apply(trace: Trace, *args: Any, **kwargs: Any) -> Any:
-        wrap, unwrap = (lambda x: _wrap(x) if isinstance(x, Symbol) else x), (lambda x: x._data if isinstance(x, Tensor) else x)
         given = [[wrap(x) for x in arg] if isinstance(arg, (list, tuple)) else wrap(arg) for arg in args]
         result = IMPLEMENTATIONS[function](*given, **kwargs)
         return [unwrap(x) for x in result] if isinstance(result, list) else unwrap(result)

@@ -12,7 +12,7 @@ import micrograd_plus as mg
 from micrograd_plus.compiler.capture import Leaf, capture, map_tree
 from micrograd_plus.compiler.graph import evaluate, ordered
 from micrograd_plus.compiler.simplify import simplify
-from micrograd_plus.compiler.state import State
+from micrograd_plus.compiler.state import reach
 
 TOLERANCES = {np.dtype(np.float32): 3e-5, np.dtype(np.float64): 1e-11}  # relative to the largest element, at least 1
 
@@ -29,16 +29,22 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def by_graph(function: Callable[..., Any], args: Sequence[Any]) -> dict[str, list[Any]]:
-    """What a function of its arguments alone gives, computed from its trace node by node, as it is and simplified."""
-    made = capture(function, tuple(args), {}, State(), set())
-    given = [x for x in leaves(args) if isinstance(x, np.ndarray)]
+    """What a function that changes nothing gives, computed from its trace node by node, as it is and simplified."""
+    state = reach([function])
+    made = capture(function, tuple(args), {}, state, {i for i, t in enumerate(state.tensors) if t._grad is None})
+    given = {
+        "argument": [x for x in leaves(args) if isinstance(x, np.ndarray)],
+        "data": [t.data for t in state.tensors],
+        "array": [array for _, _, array in state.arrays],
+    }
     results = {}
     traced = [*made.leaves, *made.trace.checks]
     for which, outputs in (("the trace", traced), ("the simplified graph", simplify(traced))):
         values: dict[Any, Any] = {}
         for node in ordered(outputs):
             if node.op == "input":
-                values[node] = given[node.attrs[0][1]]
+                kind, i = node.attrs[0]
+                values[node] = given[kind][i]
             elif node.op == "array":
                 values[node] = made.trace.arrays[node.attrs[0]]
             else:
@@ -94,7 +100,7 @@ def state_of(modules: Sequence[mg.Module], optimizer: Any = None) -> list[Any]:
     """All that a training step changes: parameters, gradients, buffers, and an optimizer's moments and settings."""
     found: list[Any] = []
     for module in modules:
-        found += [p.data.copy() for p in module.parameters()] + [p.grad.copy() for p in module.parameters()]
+        found += [p.data.copy() for p in module.parameters()] + [p.grad.copy() for p in module.parameters() if p.requires_grad]
         found += [np.array(x) for x in module.state_dict().values()]
     if optimizer is not None:
         map_tree(lambda x: found.append(np.array(x)) if isinstance(x, (int, float, np.ndarray)) else None, optimizer.state_dict())

@@ -66,10 +66,10 @@ def program(name, case, dtype, order):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", TRACED)
 def test_the_graph_of_every_case_gives_what_the_rule_gives(name, dtype):
-    for case in cases(name, dtype):
-        for order in (1, 2):
-            with tensor.default_dtype(dtype), np.errstate(all="ignore"):
-                check_graph(program(name, case, dtype, order), case.inputs, f"of {name} with {case.options}, order {order}")
+    """Of all cases, first and second order, in one graph."""
+    with tensor.default_dtype(dtype), np.errstate(all="ignore"):
+        programs = [(program(name, case, dtype, order), case.inputs) for case in cases(name, dtype) for order in (1, 2)]
+        check_graph(lambda *args: [run(*inputs) for (run, _), inputs in zip(programs, args, strict=True)], [x for _, x in programs], name)
 
 
 # The rules of one group are one program in C.

@@ -6,6 +6,7 @@ a power of two. Everything follows from (seed, number), so that a disagreement c
 """
 
 import warnings
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,12 +50,17 @@ def random_shape(random: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(n) for n in random.choice([0, 1, 2, 3, 4], ndim, p=[0.02, 0.25, 0.28, 0.3, 0.15]))
 
 
-def written(seed: int, number: int) -> Program:
-    """The program of that number: written while it runs, for the shapes and values decide what may come next."""
+def written(seed: int, number: int, without: Collection[str] = ()) -> Program:
+    """The program of that number: written while it runs, for the shapes and values decide what may come next.
+
+    Args:
+        seed, number: decide all.
+        without: operations that it may not use.
+    """
     random = np.random.default_rng([seed, number])
     leaves = [random.standard_normal(random_shape(random)) for _ in range(random.integers(1, 5))]
     pool, steps, length = [np.asarray(x) for x in leaves], [], int(random.integers(5, 41))
-    names = sorted(OPERATIONS)
+    names = sorted(set(OPERATIONS) - set(without))
     with mg.default_dtype(np.float64), mg.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty slices and the like: they are looked at when the program runs
         for _ in range(20 * length):
