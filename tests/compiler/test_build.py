@@ -264,6 +264,8 @@ def test_the_sanitizer_sees_an_overrun(tmp_path):
 def test_scipys_products_are_held_to_one_thread_and_numpys_keep_theirs():
     import threadpoolctl
 
+    from micrograd_plus.compiler import build
+
     build.products()
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         build.hold_products()
