@@ -96,8 +96,9 @@ def _cnn(s: Settings, weights: Weights) -> tuple[Loss, Weights, Weights]:
 
 
 def _pool(x: Array) -> Array:
-    n, height, width, channels = x.shape
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+    """The maximum of each two by two; `lax.reduce_window` takes twice as long with its gradient."""
+    rows = jnp.maximum(x[:, ::2], x[:, 1::2])
+    return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
 
 
 def _layer_norm(w: Weights, name: str, x: Array) -> Array:

@@ -10,9 +10,10 @@ each kernel; kernels that differ in nothing but the arrays they are given share 
         k1(t, ...);
     }
 
-p is the table of pointers to what lies outside, m the arena. Every function is called by every thread with the thread's number t, and does
-that thread's part: rows lo to hi of a loop, a slice of the rows or columns of a product, some matrices of a stack of them. Between kernels, threads wait for one another only where one reads what another wrote, or writes what another
-may still read: where a thread reads just what it wrote itself, as from a product to the activation after it, none waits (`barriers`).
+p is the table of pointers to what lies outside, m the arena. Every function is called by every thread with the thread's number t, and
+does that thread's part: rows lo to hi of a loop, a slice of the rows or columns of a product, some matrices of a stack of them.
+Between kernels, threads wait for one another only where one reads what another wrote, or writes what another may still read: where a
+thread reads just what it wrote itself, as from a product to the activation after it, none waits (`barriers`).
 
 A loop is written as NumPy would write it, with one stride for each axis. Axes along which all arrays can be walked as one are made
 one; the last is the inner loop, which the compiler makes vector instructions of (`#pragma omp simd`).

@@ -92,7 +92,7 @@ def test_an_optimizer_reads_and_writes_each_array_once():
     sources = {node: Place(node.attrs[0]) for node in ordered(nodes) if node.op == "input"}
     plan = schedule([Output(nodes[0], Place(0), nodes[2]), Output(nodes[1], Place(1), nodes[3])], [], sources, 1)
     assert kinds(plan) == ["loop"]
-    text, calls = program(plan)
+    _, calls = program(plan)
     assert len(calls[0].arrays) == 3  # p and m in place, and g
     assert plan.arena == 0
 
