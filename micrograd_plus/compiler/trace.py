@@ -6,7 +6,7 @@ returns another symbol.
 
     >>> trace = Trace()
     >>> x = trace.input("x", (2, 3), np.float32)
-    >>> y = np.maximum(x @ np.ones((3, 4), np.float32), 0).sum()
+    >>> y = np.maximum(x @ np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4), 0).sum()
     >>> for node in ordered([y.node]): print(node)
     input['x'] float32 (2, 3)
     array[0] float32 (3, 4)
@@ -364,13 +364,22 @@ class Symbol:
 
     # -- NumPy's protocols ------------------------------------------------------------------------------------------------
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, dtype: Any = None, out: Any = None, **kwargs: Any) -> Any:
         if method != "__call__" or kwargs:
             what = f"np.{ufunc.__name__}.{method}" if method != "__call__" else f"{', '.join(sorted(kwargs))}= of np.{ufunc.__name__}"
             refuse(f"{what} can't be traced", "Call it plainly")
         if any(hasattr(x, "_node") for x in inputs):
             return NotImplemented  # a Tensor, which applies its rule
-        return self.trace.matmul(*inputs) if ufunc is np.matmul else self.trace.ufunc(ufunc, *inputs, dtype=dtype)
+        result = self.trace.matmul(*inputs) if ufunc is np.matmul else self.trace.ufunc(ufunc, *inputs, dtype=dtype)
+        if out is None:
+            return result
+        (target,) = out
+        if not isinstance(target, Symbol):
+            refuse(f"out= of np.{ufunc.__name__} is a plain array, into which a traced value can't be written", "Leave it out")
+        if not np.can_cast(result.dtype, target.dtype, "same_kind") or result.shape != target.shape:
+            raise TypeError(f"out= is {target.dtype} {target.shape}, but the result {result.dtype} {result.shape}.")
+        self.trace.write(target, result)
+        return target
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if any(hasattr(kind, "_node") for kind in types):

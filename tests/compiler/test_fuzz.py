@@ -17,12 +17,12 @@ from ..fuzz.operations import OPERATIONS, Operation, any_one
 from ..fuzz.programs import DisagreementError, Program, Step
 
 
-@pytest.mark.parametrize("block", range(3))
+@pytest.mark.parametrize("block", range(6))
 def test_graphs_of_random_programs(block):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty slices and the like
-        skipped = compiled.check_block(2, range(50 * block, 50 * (block + 1)), native=False)
-    assert len(skipped) < 25
+        skipped = compiled.check_block(2, range(20 * block, 20 * (block + 1)), native=False)
+    assert len(skipped) < 15
 
 
 @native

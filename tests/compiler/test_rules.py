@@ -185,6 +185,7 @@ def test_reductions_and_movements_of_every_dtype(dtype):
         (np.sort, np.float32, "np.sort has no symbolic form, for there is no node for sorting"),
         (np.nonzero, np.float32, "np.nonzero has no symbolic form, for its shape depends on values"),
         (np.add.reduce, np.float32, "np.add.reduce can't be traced"),
+        (lambda x: np.add(x, x, out=np.ones((2, 2), np.float32)), np.float32, "out= of np.add is a plain array"),
         (lambda x: np.add(x, x, where=x > 0), np.float32, "where= of np.add can't be traced"),
         (lambda x: np.pad(x, 1, "edge"), np.float32, "np.pad with mode='edge' has no symbolic form"),
         (np.sinh, np.float32, "np.sinh has no symbolic form"),
@@ -194,3 +195,15 @@ def test_reductions_and_movements_of_every_dtype(dtype):
 def test_what_has_no_symbolic_form_says_so(function, dtype, text):
     with pytest.raises(Untraceable, match=text):
         by_graph(lambda x: function(x), [np.ones((2, 2), dtype)])
+
+
+def test_what_is_computed_into_an_array_of_its_own():
+    def f(x):
+        y = x * 2
+        z = np.subtract(y, x, out=y)
+        y += 1
+        return [y, z]
+
+    check_graph(f, [np.arange(6.0).reshape(2, 3)])
+    with pytest.raises(TypeError, match=r"out= is float32 \(2,\), but the result float32 \(2, 2\)"):
+        by_graph(lambda x: np.add(x, x, out=x[0] * 1), [np.ones((2, 2), np.float32)])

@@ -92,29 +92,28 @@ def check(programs: list[Program], native: bool) -> None:
 
 
 def check_block(seed: int, numbers: Iterable[int], native: bool) -> list[int]:
-    """Check programs by their numbers; those that meet arrays without elements are returned."""
-    programs, skipped = [], []
-    for number in numbers:
-        program = written(seed, number, WITHOUT)
+    """Check programs by their numbers, as many together as can be; those that meet arrays without elements are returned."""
+    programs = {number: written(seed, number, WITHOUT) for number in numbers}
+    fitting = [number for number in programs if has_elements(programs[number])]
+    pending, skipped = [fitting], [number for number in programs if number not in fitting]
+    while pending:
+        some = pending.pop()
         try:
-            if any(0 in x.shape for x in program.leaves):
-                raise Untraceable(NOT_COMPILED)
-            check([program], native=False)
-            programs.append(program)
-        except Untraceable as error:
-            if NOT_COMPILED not in str(error):
-                raise DisagreementError(f"program {number} of seed {seed}: {error}\n{program}") from error
-            skipped.append(number)
-        except DisagreementError as error:
-            raise DisagreementError(f"program {number} of seed {seed}: {error}\n{program}") from error
-    if native:
-        try:
-            check(programs, native=True)
-        except DisagreementError:
-            for number, program in zip((n for n in numbers if n not in skipped), programs, strict=True):
-                try:
-                    check([program], native=True)
-                except DisagreementError as error:
-                    raise DisagreementError(f"program {number} of seed {seed}: {error}\n{program}") from error
-            raise
+            check([programs[number] for number in some], native)
+        except (DisagreementError, Untraceable) as error:
+            if len(some) > 1:
+                pending += [some[len(some) // 2 :], some[: len(some) // 2]]
+            elif isinstance(error, Untraceable) and NOT_COMPILED in str(error):
+                skipped += some
+            else:
+                raise DisagreementError(f"program {some[0]} of seed {seed}: {error}\n{programs[some[0]]}") from error
     return skipped
+
+
+def has_elements(program: Program) -> bool:
+    """Whether all of a program's values have elements; what an operation computes on the way may still have none."""
+    with mg.default_dtype(np.float64), mg.no_grad(), np.errstate(all="ignore"):
+        pool = [mg.Tensor(x) for x in program.leaves]
+        for step in program.steps:
+            pool.append(OPERATIONS[step.operation].ours(*(pool[i] for i in step.inputs), **step.options) * step.scale)
+    return all(x.size for x in pool)
