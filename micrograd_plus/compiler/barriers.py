@@ -45,6 +45,8 @@ class Touch:
 
 def barriers(plan: Schedule, calls: Sequence[Call]) -> None:
     """Let all threads wait before a call that touches what another thread may still be writing or reading."""
+    if plan.threads == 1:
+        return
     since: list[Touch] = []
     for call in calls:
         touches = _touches(plan, call)

@@ -137,6 +137,7 @@ class Fuser:
         self.readers: dict[Node, list[Kernel]] = {}
         self._seen: dict[Node, tuple[Node, np.ndarray]] = {}
         self._of_numbers: list[Kernel] = []
+        self._awaited = 0  # the kernels, as bits, that some other one waits for
         self._checks: list[tuple[int, int]] = []  # the order of each check, and its kernel as a bit
         self._copies: dict[Node, Node] = {}
         self.operands: dict[Node, tuple[Node, ...]] = {}  # of a product, its inputs, or copies of them
@@ -236,10 +237,12 @@ class Fuser:
             every |= self.kernels[i].before
         if every & ~kernel.before:
             kernel.before |= every
+            self._awaited |= every
             bit = 1 << kernel.index
-            for other in self.kernels:
-                if other.before & bit:
-                    other.before |= every
+            if self._awaited & bit:
+                for other in self.kernels:
+                    if other.before & bit:
+                        other.before |= every
 
     def waits(self, kernels: int, kernel: Kernel) -> bool:
         """Whether one of some kernels is, or comes after, this one."""
@@ -371,9 +374,8 @@ class Fuser:
         a.stores += b.stores
         for node in b.nodes:
             self.home[node] = a
-        for node, bits in self.makers.items():
-            if bits & gone:
-                self.makers[node] = bits & ~gone | here
+        for node in (*b.nodes, *(store.target for store in b.stores)):
+            self.makers[node] = self.makers[node] & ~gone | here
         for base, views in b.reads.items():
             a.reads.setdefault(base, []).extend(views)
             readers = self.readers[base]
@@ -385,9 +387,11 @@ class Fuser:
             self.readers[base].remove(a)
         before = (a.before | b.before) & ~(gone | here)
         a.before = before
-        for kernel in self.kernels:
-            if kernel is not a and kernel.before & (gone | here):
-                kernel.before = kernel.before & ~gone | here | before
+        if self._awaited & (gone | here):
+            self._awaited |= here
+            for kernel in self.kernels:
+                if kernel is not a and kernel.before & (gone | here):
+                    kernel.before = kernel.before & ~gone | here | before
         b.kind, b.nodes, b.stores, b.reads, b.before = "gone", [], [], {}, 0
         if b in self._of_numbers:
             self._of_numbers.remove(b)
@@ -706,29 +710,26 @@ def cost(kernel: Kernel) -> float:
 
 def order(fuser: Fuser) -> list[Kernel]:
     """The kernels in a row, each after those that it waits for, else by age; small ones as soon as they can."""
-    ready: list[tuple[int, int]] = []
-    followers: dict[int, list[Kernel]] = {}
-    left = {}
     by_index = {kernel.index: kernel for kernel in fuser.kernels}
 
     def age(kernel: Kernel) -> int:
         small = kernel.kind == "check" or (kernel.kind == "loop" and kernel.size <= SMALL)
         return -1 if small else min(node.order for node in kernel.nodes)
 
-    for kernel in fuser.kernels:
-        left[kernel.index] = kernel.before.bit_count()
-        for i in _bits(kernel.before):
-            followers.setdefault(i, []).append(kernel)
-        if not kernel.before:
-            heapq.heappush(ready, (age(kernel), kernel.index))
-    row = []
-    while ready:
-        _, index = heapq.heappop(ready)
-        row.append(by_index[index])
-        for other in followers.get(index, []):
-            left[other.index] -= 1
-            if not left[other.index]:
-                heapq.heappush(ready, (age(other), other.index))
+    queue = [(age(kernel), kernel.index) for kernel in fuser.kernels]
+    heapq.heapify(queue)
+    asleep: dict[int, list[tuple[int, int]]] = {}  # by the last of those that they wait for
+    row, done = [], 0
+    while queue:
+        entry = heapq.heappop(queue)
+        missing = by_index[entry[1]].before & ~done
+        if missing:
+            asleep.setdefault(missing.bit_length() - 1, []).append(entry)
+            continue
+        row.append(by_index[entry[1]])
+        done |= 1 << entry[1]
+        for sleeper in asleep.pop(entry[1], ()):
+            heapq.heappush(queue, sleeper)
     if len(row) < len(fuser.kernels):
         raise AssertionError("kernels wait for one another")
     return row

@@ -66,7 +66,7 @@ class ExponentialMovingAverage:
         if self._swapped:
             raise RuntimeError("update() must see the trained weights, but they are swapped out. Call it outside of swapped().")
         t = effects.scalar(vars(self), "updates")
-        decay = np.minimum(self.decay, (1 + t) / (10 + t)).item() if self.warmup else self.decay
+        decay = effects.read(np.minimum(self.decay, (1 + t) / (10 + t))) if self.warmup else self.decay
         arrays = self._arrays()
         for name, average in self.averages.items():
             effects.assign_blocks([average], lambda a, p: (a + (1 - decay) * (p - a),), arrays[name])
