@@ -7,6 +7,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
+import micrograd_plus.compiler  # noqa: F401 - imported when first asked for, which must not be while planted bugs stand in for modules
+
 settings.register_profile("micrograd_plus", deadline=None)  # a busy machine is no failure
 settings.load_profile("micrograd_plus")
 

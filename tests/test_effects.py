@@ -268,3 +268,53 @@ def test_a_seed_out_of_range_is_refused(seed):
 def test_a_seed_of_the_range_is_taken(seed):
     effects.set_seed(seed)
     assert effects.draw(None, "random") == np.random.default_rng(seed).random()
+
+
+class Noted:
+    """A trace that notes what it is given."""
+
+    def __init__(self):
+        self.seen = []
+
+    def assign(self, target, value, index=...):
+        self.seen.append(("assign", index))
+
+    def draw(self, generator, distribution, args, kwargs):
+        self.seen.append(("draw", distribution, args, kwargs))
+        return "drawn"
+
+    def require(self, condition):
+        self.seen.append(("require", condition))
+
+    def scalar(self, owner, name):
+        self.seen.append(("scalar", name))
+        return "scalar"
+
+    def read(self, array):
+        self.seen.append(("read", array))
+        return "read"
+
+
+def test_a_trace_takes_over_what_is_not_known_yet():
+    trace, target = Noted(), np.zeros(2)
+    assert not effects.is_traced()
+    with effects.traced_by(trace):
+        assert effects.is_traced()
+        effects.assign(target, 1.0, 0)
+        effects.assign_blocks([target], lambda x: (x + 1,))
+        assert effects.draw(np.random.default_rng(0), "random", 3, dtype=np.float32) == "drawn"
+        assert effects.scalar({"lr": 0.1}, "lr") == "scalar"
+        effects.require("symbol", lambda: "")
+        assert effects.read("symbol") == "read"
+        # What is known is checked and read at once.
+        for condition in (False, np.bool(False), np.array([True, False])):
+            with pytest.raises(ValueError, match="wrong"):
+                effects.require(condition, lambda: "wrong")
+        effects.require(np.array([True]), lambda: "wrong")
+        assert effects.read(np.array([2.0])) == 2.0
+        assert effects.read(np.float32(3)) == 3.0
+    assert not effects.is_traced()
+    effects.assign(target, 5.0, 1)
+    np.testing.assert_array_equal(target, [0, 5])
+    assert [name for name, *_ in trace.seen] == ["assign", "assign", "draw", "scalar", "require", "read"]
+    assert trace.seen[2] == ("draw", "random", (3,), {"dtype": np.float32})

@@ -37,7 +37,7 @@ from .c import program
 from .capture import Capture, Given, Leaf, Seen, capture, is_array, map_tree
 from .checking import cause, compare
 from .graph import Node, ordered
-from .memory import address, aligned
+from .memory import address, aligned, give_back
 from .schedule import ALIGNMENT, Output, Place, Schedule, cost, schedule
 from .simplify import simplify
 from .state import NUMBERS, PLAIN, State, reach
@@ -223,6 +223,8 @@ class Compiled:
                 raise Disagreement(f"the compiled {_name(self._function)} does not agree with the function itself in {wrong}. {reason}")
             step.restore(theirs)
         step.unchecked -= 1
+        if not step.unchecked:
+            give_back()
         return result
 
     def _failed(self, step: "Step", failed: int, draws: Any, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Any:

@@ -1,5 +1,8 @@
 """What tells rounding from an error: a step is compared with its function, and its values with what they are computed from."""
 
+import platform
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -128,3 +131,23 @@ def test_a_sum_that_is_wrong_is_named(monkeypatch):
     compiled(x)
     with pytest.raises(Disagreement, match="It begins in reduce"):
         compiled(x)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what glibc does with freed memory")
+def test_memory_of_eager_calls_goes_back():
+    program = """
+import numpy as np
+import micrograd_plus
+from micrograd_plus.compiler.memory import give_back
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+arrays = [np.ones(100_000) for _ in range(50)]
+del arrays[1::2], arrays
+before = resident()
+give_back()
+print(before - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 20e6

@@ -31,6 +31,7 @@ BESIDE = {
 
 # (function, line, change): why no test can see it
 SLOWER = "the other way gives the same, slower"
+SYMBOLS = "only what is traced sees it, in tests/compiler"
 EQUIVALENT = {
     ("Tensor.backward", "sole = g.__class__ is _ndarray", "operand 0 dropped"): "NumPy's scalars are read-only",
     ("Tensor.backward", "sole = g.__class__ is _ndarray", "IsNot for Is"): "then all gradients are copied",
@@ -41,6 +42,12 @@ EQUIVALENT = {
     ("apply", 'if required or array.dtype.kind == "f"', "operand 0 dropped"): "of whole numbers and floats it runs again",
     ("_apply_binary", "y.__class__ is float or y.__class__ is int", ".*"): SLOWER,
     ("_apply_binary", "value.dtype is not a.dtype or", "operand 1 dropped|Is for IsNot"): "the dtype is right; casting only costs",
+    ("_seed", "replay: bool = False", "constant flipped"): "what a leaf gets of a Tensor is its values",
+    ("_seed", "seed = gradient if replay and", "operand 0 dropped"): "what a leaf gets of a Tensor is its values",
+    ("_seed", "seed = gradient if replay and", "constant flipped"): SLOWER,
+    ("_as_traced", "if output._data.__class__ is not", ".*"): SYMBOLS,
+    ("_as_traced", "return g * np.ones_like(", ".*"): SYMBOLS,
+    ("_constant", "plain = type(x) is np.ndarray or", "operand 1 dropped|Not dropped"): SYMBOLS,
     ("_walk", "node.rule(*node.inputs, **node.options)[1]", "constant negated"): "of two, the second is the last",
     ("_walk", "since: int = 0", "constant [+] 1"): "nodes are numbered from 1",
     ("_graph", "since: int = 0", "constant [+] 1"): "nodes are numbered from 1",

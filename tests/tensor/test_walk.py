@@ -904,3 +904,10 @@ def test_sums_over_many_uses_are_exact():
         total = total + a * i
     total.sum().backward()
     np.testing.assert_array_equal(a.grad, [4950] * 3)
+
+
+def test_a_cotangent_takes_the_dtype_of_the_output():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    y.backward(np.ones(2, np.float64))
+    assert y.grad.dtype == x.grad.dtype == np.float32
