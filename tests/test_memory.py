@@ -273,5 +273,5 @@ def test_large_arrays_do_not_get_fresh_pages_each_time():
     for line in ("", "import micrograd_plus"):
         command = [sys.executable, "-c", textwrap.dedent(program.format(line))]
         counts.append(int(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    assert counts[0] > 20 * 1000  # else there is nothing to avoid
+    assert counts[0] > 5000  # else there is nothing to avoid
     assert counts[1] < 1000
