@@ -17,10 +17,9 @@ lint: .venv/.stamp-lint
 types: .venv/.stamp-lint
 	.venv/bin/mypy
 
-# Without the planted bugs and the grids of compiled steps, which `make test` runs: they take long and cover no more.
-GRIDS = $(foreach name,layers losses optimizers fuzz training,--ignore=tests/compiler/test_$(name).py)
+# Of the core, without the planted bugs and the compiler's tests, which `make test` runs: they take long, and cover no more of it.
 coverage: .venv/.stamp-test
-	.venv/bin/python -m pytest -n auto --ignore-glob='*planted*' $(GRIDS) --cov --cov-report=term
+	.venv/bin/python -m pytest -n auto --ignore-glob='*planted*' --ignore=tests/compiler --cov --cov-report=term
 
 check: lint types coverage
 
