@@ -90,6 +90,8 @@ def compile(function: Callable[..., Any] | None = None, *, threads: int | None =
     Raises:
         Disagreement: in one of the first three calls of a trace, where it does not give what the function gives.
 
+    A training step, whose model and optimizer are found by themselves:
+
         @compile
         def train_step(x, y):
             optimizer.zero_grad()
@@ -426,7 +428,6 @@ class Step:
 
     def _plan(self) -> None:
         made, trace = self.captured, self.captured.trace
-        self.raw = [*trace.checks, *made.leaves]
         wanted: list[tuple[str, int, Node, Node | None]] = []  # what is written: kind, number, node, the input in its place
         wanted += [("leaf", i, node, None) for i, node in enumerate(made.leaves)]
         wanted += [("data", i, now, first) for i, (first, now) in enumerate(made.data) if now is not first]
