@@ -78,7 +78,8 @@ def compile(function: Callable[..., Any] | None = None, *, threads: int | None =
     Parameters, gradients, moments, running statistics and learning rates are found in what the function refers to. Traces are made
     for the shapes and dtypes of the arguments; other arguments than arrays and Tensors are constants, and another value is another trace.
 
-    Results are detached: `backward()` belongs inside. Gradients are written into the same arrays in every call, unless somebody
+    Results are detached: `backward()` belongs inside. Given a Tensor that was computed with a graph, as within `grad`, the function runs
+    eagerly, as a part of that graph. Gradients are written into the same arrays in every call, unless somebody
     else holds them. A function that can't be traced, for it branches on values, changes Python's objects or uses an operation
     without a symbolic form, runs eagerly, with one warning that says why; so does everything where there is no C compiler or no SciPy.
 
@@ -139,6 +140,8 @@ class Compiled:
             return map_tree(_detached, self._function(*args, **kwargs))
         leaves: list[Any] = []
         key = (_keys(args, leaves), _key(kwargs, leaves) if kwargs else None, _state.recording, _state.default_dtype)
+        if _state.recording and [x for x in leaves if isinstance(x, Tensor) and x._node is not None]:
+            return self._function(*args, **kwargs)  # a part of that graph, through which gradients must flow
         with _lock:
             for step in self._by_key.get(key, ()):
                 if step.holds(leaves):

@@ -117,3 +117,15 @@ def test_checkpoint_with_dropout_recomputes_the_same_numbers():
     for (ours, weight), (eager, expected) in zip(run(True), run(False), strict=True):
         assert ours == pytest.approx(eager)
         np.testing.assert_allclose(weight, expected, rtol=1e-12)
+
+
+def test_gradients_flow_through_a_compiled_function_that_is_part_of_a_graph():
+    cubed = mg.compile(lambda x: (x**3).sum(), strict=True)
+    x = mg.Tensor([1.0, 2.0])
+    for _ in range(6):
+        cubed(x)
+    np.testing.assert_allclose(mg.grad(cubed)(x).data, [3, 12])
+    y = mg.Tensor([1.0, 2.0], requires_grad=True)
+    cubed(y * 2).backward()
+    np.testing.assert_allclose(y.grad, [24, 96])
+    assert not cubed(x).requires_grad
