@@ -122,7 +122,7 @@ def _wrong_value(step: "Step", traced: dict[Node, np.ndarray]) -> tuple[Node, An
     given = {}
     for node in step.sources:
         given[node] = by_input[node.attrs]
-        place = step.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]
+        place = step.places["source", node.attrs]
         places[place] = np.array(given[node], node.dtype, order="C")
     table = (ctypes.c_void_p * max(step.size, 1))()
     for place, array in places.items():

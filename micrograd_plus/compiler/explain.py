@@ -468,7 +468,7 @@ def _copies(step: Step) -> dict[int, np.ndarray]:
     places = {step.places[kind, i]: np.zeros(node.shape, node.dtype) for kind, i, node, _ in step.wanted}
     for node in step.sources:
         if node.op == "array":
-            places[step.places["source", ("constant", node.attrs)]] = np.array(trace.arrays[node.attrs[0]], order="C")
+            places[step.places["source", node.attrs]] = np.array(trace.arrays[node.attrs[0]], order="C")
             continue
         kind, i = node.attrs[0]
         match kind:

@@ -34,13 +34,13 @@ from ..effects import is_traced
 from ..tensor import Tensor, _state, _wrap
 from . import build
 from .c import program
-from .capture import Capture, Given, Leaf, Seen, capture, is_array, map_tree
+from .capture import Given, Leaf, Seen, capture, is_array, map_tree
 from .checking import cause, compare
 from .graph import Node, ordered
 from .memory import address, aligned, give_back
 from .schedule import ALIGNMENT, Output, Place, Schedule, cost, schedule
 from .simplify import simplify
-from .state import NUMBERS, PLAIN, State, reach
+from .state import NUMBERS, PLAIN, reach
 from .trace import Untraceable
 
 if TYPE_CHECKING:
@@ -465,9 +465,7 @@ class Step:
         wanted = [
             Output(node, Place(self.places[kind, i]), replaces if replaces in read else None) for kind, i, node, replaces in self.wanted
         ]
-        sources = {
-            node: Place(self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)]) for node in self.sources
-        }
+        sources = {node: Place(self.places["source", node.attrs]) for node in self.sources}
         return schedule(wanted, self.checks, sources, threads, reuse)
 
     def _table(self) -> None:
@@ -475,7 +473,7 @@ class Step:
         self.places: dict[Any, int] = {}
         self.sources = [node for node in self.nodes if node.op in ("input", "array")]
         for node in self.sources:
-            self.places["source", node.attrs if node.op == "input" else ("constant", node.attrs)] = len(self.places)
+            self.places["source", node.attrs] = len(self.places)
         known = {node.attrs: node for node in self.sources if node.op == "input"}
         count = len(self.places)
         for kind, i, _, replaces in self.wanted:
@@ -513,7 +511,7 @@ class Step:
                 if not _is_plain(array):
                     self._copied.append((array, np.array(array, array.dtype.newbyteorder("="), order="C")))
                     array = self._copied[-1][1]
-                self._point(self.places["source", ("constant", node.attrs)], array)
+                self._point(self.places["source", node.attrs], array)
                 continue
             kind, i = node.attrs[0]
             place = self.places["source", node.attrs]
@@ -607,9 +605,9 @@ class Step:
         self.moving = [(owner, name) for owner, name, _, _ in trace.numbers.values()]
         by_id = {id(container): before for container, before in state.containers}
         self._moving = [
-            (owner if isinstance(owner, dict) else vars(owner), name, by_id[id(owner if isinstance(owner, dict) else vars(owner))])
+            (names, name, by_id[id(names)])
             for owner, name in self.moving
-            if id(owner if isinstance(owner, dict) else vars(owner)) in by_id
+            if id(names := owner if isinstance(owner, dict) else vars(owner)) in by_id
         ]
         befores = {(id(owner), name): before for owner, name, before in self._moving}
         places = {(id(owner), name): (numbers, i) for numbers, i, owner, name in self._numbers_in}
@@ -836,6 +834,3 @@ def _span(array: np.ndarray) -> tuple[int, int]:
 
 
 ALONE = next(getrefcount(box[0]) for box in [[object()]])  # the references to what only its box holds
-
-__all__ = ["BuildError", "Capture", "Compiled", "Disagreement", "State", "Untraceable", "compile"]
-BuildError = build.BuildError

@@ -300,11 +300,11 @@ class Fuser:
             inner = length
         bounds = kernel.bounds | {inner or 1}
         scale = 1 if level == "full" else inner or 1
-        if not _chain(bounds | _bounds(node.inputs[0] if node.op == "reduce" else node, scale)):
+        if not _chain(bounds | _bounds((node.inputs[0] if node.op == "reduce" else node).shape, scale)):
             return None
         for position, (base, strided) in enumerate(inputs):
             if base.op in ("constant", "iota"):
-                if strided.size == size and not _chain(bounds | _dims_bounds(strided.shape, scale)):
+                if strided.size == size and not _chain(bounds | _bounds(strided.shape, scale)):
                     return None
                 continue
             if self.makers[base] >> kernel.index & 1:
@@ -313,9 +313,7 @@ class Fuser:
                 known = self.level.get(base)
                 if base not in self.home or known in ("sum", None) or not self._same(kernel, strided, level, known):
                     return None
-            elif self.waits(self.makers[base], kernel) or (
-                strided.size == size and not _chain(bounds | _dims_bounds(strided.shape, scale))
-            ):
+            elif self.waits(self.makers[base], kernel) or (strided.size == size and not _chain(bounds | _bounds(strided.shape, scale))):
                 return None
         if node.op == "gather":
             for order, bit in self._checks:
@@ -470,14 +468,14 @@ class Fuser:
             kernel.bounds.add(kernel.inner)  # type: ignore[arg-type]
         size = node.inputs[0].size if reduced else node.size
         scale = kernel.size // size
-        kernel.bounds |= _bounds(node.inputs[0] if reduced else node, scale)
+        kernel.bounds |= _bounds((node.inputs[0] if reduced else node).shape, scale)
         kernel.nodes.append(node)
         self.level[node] = "row" if level == "rows" else level
         for position, (x, (base, strided)) in enumerate(zip(node.inputs, inputs, strict=True)):
             if base.op not in ("constant", "iota") and not self.makers[base] >> kernel.index & 1:
                 self._read(kernel, x)
             if strided.size == size and not (node.op == "gather" and position == 0):
-                kernel.bounds |= _dims_bounds(strided.shape, scale)
+                kernel.bounds |= _bounds(strided.shape, scale)
         if node.op == "gather":
             self._after_checks(kernel, node)
         self._made(kernel, node)
@@ -515,7 +513,7 @@ class Fuser:
             self._join(home, copy, [(base, strided)], "full")
             base = copy
         else:
-            home.bounds |= _dims_bounds(strided.shape, home.size // strided.size)
+            home.bounds |= _bounds(strided.shape, home.size // strided.size)
         shaped = base if base.shape == x.shape else Node("reshape", (base,), (), x.shape, x.dtype)
         home.stores.append(Store(shaped, target, triples))
         self._seen.setdefault(shaped, (base, contiguous(shaped)))
@@ -527,7 +525,7 @@ class Fuser:
         """Whether the kernel that computes a value can write it elsewhere too, after another kernel."""
         if home.kind != "loop" or self.level[base] not in ("full", "row") or not strided.flags.c_contiguous or strided.size != base.size:
             return False
-        fits = _chain(home.bounds | _dims_bounds(strided.shape, home.size // base.size))
+        fits = _chain(home.bounds | _bounds(strided.shape, home.size // base.size))
         return fits and not (after is not None and self.waits(1 << after.index, home))
 
     def check_bits(self) -> int:
@@ -569,16 +567,13 @@ def _bits(bits: int) -> Iterable[int]:
         bits ^= low
 
 
-def _dims_bounds(shape: tuple[int, ...], scale: int = 1) -> set[int]:
+def _bounds(shape: tuple[int, ...], scale: int = 1) -> set[int]:
+    """The products of the last 0, 1, 2, ... sizes, times a scale."""
     found, product = {scale}, scale
     for n in reversed(shape):
         product *= n
         found.add(product)
     return found
-
-
-def _bounds(node: Node, scale: int = 1) -> set[int]:
-    return _dims_bounds(node.shape, scale)
 
 
 def _chain(bounds: set[int]) -> bool:
@@ -766,7 +761,7 @@ def allocate(plan: Schedule, reuse: bool) -> None:
             plan.arena = max(plan.arena, begin + size)
         if reuse:
             for node in ends.get(time, ()):
-                free = _merged([*free, (offsets[node], offsets[node] + _room(node))])
+                free = _united([*free, (offsets[node], offsets[node] + _room(node))])
 
 
 def _room(node: Node) -> int:
@@ -774,7 +769,7 @@ def _room(node: Node) -> int:
     return lines * ALIGNMENT
 
 
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     out: list[tuple[int, int]] = []
     for begin, end in sorted(spans):
         if out and out[-1][1] == begin:
