@@ -5,6 +5,7 @@ that the kernel has along the axes that are shared out. Two calls need a barrier
 another thread reads or writes.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,29 +43,44 @@ class Touch:
     ranges: Ranges
     written: bool
 
+    @property
+    def where(self) -> Place | None:
+        """The place, None for the arena."""
+        return self.memory if isinstance(self.memory, Place) else None
+
 
 def barriers(plan: Schedule, calls: Sequence[Call]) -> None:
     """Let all threads wait before a call that touches what another thread may still be writing or reading."""
     if plan.threads == 1:
         return
-    since: list[Touch] = []
+    alone, shared = Touches(), Touches()  # since the last barrier, by kernels of the first thread alone, and by all threads
     for call in calls:
-        touches = _touches(plan, call)
-        call.barrier = any(_conflict(a, b) for a in touches for b in since)
-        if call.barrier:
-            since = []
-        since += touches
-        if call.kernel.kind == "check":
-            since = []
+        touches, parallel = _touches(plan, call), call.kernel.parallel
+        call.barrier = any(shared.conflict(touch) or (parallel and alone.conflict(touch)) for touch in touches)
+        if call.barrier or call.kernel.kind == "check":
+            alone, shared = Touches(), Touches()
+        if call.kernel.kind != "check":
+            (shared if parallel else alone).add(touches)
+
+
+class Touches:
+    """Touches by where they are, and whether they write: two that read never conflict, nor two of different memory."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[Any, bool], list[Touch]] = {}
+
+    def add(self, touches: Sequence[Touch]) -> None:
+        for touch in touches:
+            self.found.setdefault((touch.where, touch.written), []).append(touch)
+
+    def conflict(self, touch: Touch) -> bool:
+        others = self.found.get((touch.where, True), [])
+        return any(_conflict(touch, other) for other in (itertools.chain(others, self.found.get((touch.where, False), [])) if touch.written else others))
 
 
 def _conflict(a: Touch, b: Touch) -> bool:
-    if not (a.written or b.written):
-        return False
-    if isinstance(a.memory, Place) or isinstance(b.memory, Place):
-        if a.memory != b.memory:
-            return False
-    elif a.begin >= b.end or b.begin >= a.end:
+    """Whether a thread touches what another one does, in memory of the same place, or of the arena, that one of them writes."""
+    if a.where is None and (a.begin >= b.end or b.begin >= a.end):
         return False
     if a.memory != b.memory or len(a.ranges) == 0:
         return any(s[0] < s[1] and u[0] < u[1] for i, s in enumerate(a.ranges) for k, u in enumerate(b.ranges) if i != k)
@@ -79,6 +95,7 @@ def part(n: int, t: int, threads: int, step: int = 1) -> int:
 def _touches(plan: Schedule, call: Call) -> list[Touch]:
     kernel, threads = call.kernel, plan.threads
     found = []
+    loop = Loop(plan, kernel) if kernel.kind == "loop" and kernel.parallel else None
     for node, written, _ in call.arrays:
         where = plan.memory[node]
         begin = 0 if isinstance(where, Place) else where
@@ -90,20 +107,20 @@ def _touches(plan: Schedule, call: Call) -> list[Touch]:
             size = node.size // threads
             ranges = tuple((t * size, (t + 1) * size) for t in range(threads))
         else:
-            ranges = _ranges(plan, call, node, written) or everything
+            ranges = _ranges(plan, call, loop, node, written) or everything
         found.append(Touch(where, begin, end, ranges, written))
     return found
 
 
-def _ranges(plan: Schedule, call: Call, node: Node, written: bool) -> Ranges | None:
+def _ranges(plan: Schedule, call: Call, loop: Loop | None, node: Node, written: bool) -> Ranges | None:
     """For each thread, a run of elements that holds all that it touches of an array; None where that is all of it."""
     kernel, threads = call.kernel, plan.threads
     if call.arrays[0][0].op == "partial" and not call.arrays[0][1]:  # a combination
         return tuple((part(node.size, t, threads), part(node.size, t + 1, threads)) for t in range(threads)) if written else None
     if kernel.kind == "fill":
         return tuple((part(node.size, t, threads, 16), part(node.size, t + 1, threads, 16)) for t in range(threads))
-    if kernel.kind == "loop":
-        loop, memory = Loop(plan, kernel), plan.memory[node]
+    if loop is not None:
+        memory = plan.memory[node]
         outer, step = (loop.dims[: loop.outer], 1) if loop.outer else (loop.dims, 16)
         every = []
         for access in loop.accesses.values():

@@ -4,7 +4,7 @@ The generated file has three parts. First comes what does not depend on the step
 declarations that let the compiler use the vector versions of expf and its like (`PRELUDE`, in c_prelude.py). Then one function for
 each kernel; kernels that differ in nothing but the arrays they are given share one, as the layers of a network do. Last the step:
 
-    static void run(int t, char *const *p, char *m, int *failed, double *times) {
+    CALLS run(int t, char *const *p, char *m, int *failed, double *times) {
         k0(t, (const float *)p[0], (const float *)p[1], (float *)(m + 0));
         BARRIER
         k1(t, ...);
@@ -40,7 +40,7 @@ def program(plan: Schedule) -> tuple[str, list[Call]]:
                 texts.append(f"// {_comment(kernel)}\n{text.replace('NAME', name, 1)}")
             calls.append(Call(kernel, name, arrays))
     barriers(plan, calls)
-    lines = ["static void run(const int t, char *const *p, char *m, int *failed, double *times) {"]
+    lines = ["CALLS run(const int t, char *const *p, char *m, int *failed, double *times) {"]
     for i, call in enumerate(calls):
         if call.barrier:
             lines.append("    BARRIER")

@@ -242,15 +242,16 @@ class Loop:
             self._coordinates()
         else:
             self.outer_names = []
+        stores: dict[Node, list[int]] = {}
+        for number, store in enumerate(kernel.stores):
+            stores.setdefault(fuser.seen(store.node)[0], []).append(number)
         for node in kernel.nodes:
             level = fuser.level[node]
             if level == "row" and node.op == "reduce":
                 self._row_reduction(node)
             elif level == "sum":
                 self._sum(node)
-            for number, store in enumerate(kernel.stores):
-                if fuser.seen(store.node)[0] is not node or level == "sum":
-                    continue
+            for number in stores.get(node, ()) if level != "sum" else ():
                 key = ("store", number)
                 access = self.accesses[key]
                 q = self.phase[node]

@@ -10,6 +10,11 @@ PRELUDE = r"""#include <math.h>
 #define BARRIER
 #endif
 #define KERNEL static __attribute__((noinline)) void  // inlined, a kernel would lose what restrict says
+#ifdef __clang__  // a list of calls has nothing to be optimized, which would take longer than linear in their number
+#define CALLS static __attribute__((optnone, noinline)) void
+#else
+#define CALLS static __attribute__((optimize("O0"))) void
+#endif
 #define MARK(i) if (times) { BARRIER if (!t) times[i] = seconds(); }
 
 // The vector versions of glibc's functions; declaring them so, and not -ffast-math, keeps NaN, infinity and denormals as they are.

@@ -51,6 +51,7 @@ CHEAP = {
     *("bitwise_and", "bitwise_or", "bitwise_xor", "invert"),
 }
 SMALL = 64  # elements of a loop that is run as early as it can be
+LONGEST = 200  # nodes of a loop: more take the C compiler too long
 SERIAL = 20_000  # operations that one thread does in the time that it takes to bring others in
 ALIGNMENT = 64  # bytes: of a cache line, and of the widest vectors
 
@@ -279,9 +280,9 @@ class Fuser:
                 found[self.home[base]] = None
             if strided.size == size and base.op not in ("constant", "iota"):
                 found.update(dict.fromkeys(self.readers.get(base, [])[-3:]))
-        loops = [kernel for kernel in found if kernel.kind == "loop"]
         if size == 1:  # numbers are computed together
-            loops += [kernel for kernel in self._of_numbers[-2:] if kernel not in found]
+            found.update(dict.fromkeys(self._of_numbers[-2:]))
+        loops = [kernel for kernel in found if kernel.kind == "loop" and len(kernel.nodes) < LONGEST]
         return sorted(loops, key=lambda kernel: kernel.index, reverse=True)[:6]
 
     def _fits(self, kernel: Kernel, node: Node, inputs: list[tuple[Node, np.ndarray]], size: int) -> str | None:
@@ -333,6 +334,8 @@ class Fuser:
 
     def _can_merge(self, a: Kernel, b: Kernel) -> bool:
         if a.inner is not None and b.inner is not None and a.inner != b.inner:
+            return False
+        if len(a.nodes) + len(b.nodes) > LONGEST:
             return False
         if not _chain(a.bounds | b.bounds):
             return False
@@ -641,7 +644,7 @@ def schedule(outputs: Sequence[Output], checks: Sequence[Node], sources: dict[No
             kernel.stores += [Store(node, node) for node in kernel.nodes if node in fuser.stored]
     fuser.kernels = [kernel for kernel in fuser.kernels if kernel.kind != "gone"]
     for kernel in fuser.kernels:
-        kernel.parallel = threads > 1 and cost(kernel) > SERIAL
+        kernel.parallel = threads > 1 and kernel.size != 1 and cost(kernel) > SERIAL
         for node in kernel.nodes if kernel.parallel else ():
             if fuser.level.get(node) == "sum" or node.op == "correlate_weight":
                 kernel.partial[node] = Node("partial", (), (), (threads, node.size), node.dtype)

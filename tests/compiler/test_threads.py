@@ -105,7 +105,7 @@ def test_threads_agree_with_one(name, threads):
 def in_order(step, backwards, barriers=True):
     """The step's library, in which the calls between barriers are run for one thread after another."""
     source = step.source
-    head, _, rest = source.partition("static void run(")
+    head, _, rest = source.partition("CALLS run(")
     body = rest.partition("{\n")[2].partition("\n}\n")[0]
     order = "for (int t = THREADS - 1; t >= 0; t--)" if backwards else "for (int t = 0; t < THREADS; t++)"
     segments, calls = [], []
