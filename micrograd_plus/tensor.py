@@ -17,7 +17,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -36,10 +36,30 @@ np.empty(31 << 20, np.uint8)
 class _ThreadState(threading.local):
     recording = True
     default_dtype: np.dtype = np.dtype(np.float32)
+    watchers: "tuple[Watcher, ...]" = ()
 
 
 _state = _ThreadState()
 _creation = itertools.count(1)
+_watching = False  # whether any thread ever had a watcher: a global is read in no time, a thread's own state is not
+
+
+class Watcher(Protocol):
+    """What follows a thread's operations and backward walks: `explain.debug` and its like."""
+
+    def made(self, out: "Tensor", rule: Rule | None, inputs: Any, options: Any, pullbacks: Any) -> None:
+        """Called with every new Tensor, and what made it; of a leaf, the rule is None. Of a rule of several values, with each."""
+
+    def pulling(self, node: "Node", g: Any, edges: "Sequence[Edge | None]", pullbacks: Any) -> Any:
+        """Called before a walk pulls a cotangent back through a node; returns the pullbacks, or functions in their place."""
+
+
+def watch(*watchers: Watcher) -> tuple[Watcher, ...]:
+    """Have this thread's operations and walks followed by these watchers alone; returns those that did before."""
+    global _watching
+    _watching = _watching or bool(watchers)
+    before, _state.watchers = _state.watchers, watchers
+    return before
 
 
 @contextlib.contextmanager
@@ -80,9 +100,10 @@ class Node:
     `inputs` are the rule's inputs, as given, for replay; of a linear rule, whose replay needs no values, only the edges.
     An edge is where a cotangent goes: the node that made an input, or the input itself where it is a leaf.
     `inputs`, `options` and `pullbacks` are None once the node has been freed. `shape` and `dtype` are those of the output.
+    `line` is unset; a watcher may set it.
     """
 
-    __slots__ = ("__weakref__", "dtype", "inputs", "options", "order", "output", "pullbacks", "rule", "shape")
+    __slots__ = ("__weakref__", "dtype", "inputs", "line", "options", "order", "output", "pullbacks", "rule", "shape")
 
     rule: Rule
     inputs: Any
@@ -90,6 +111,7 @@ class Node:
     pullbacks: tuple[rules.Pullback | None, ...] | None
     order: int
     output: "Callable[[], Tensor | None]"
+    line: Any
     shape: Any
     dtype: Any
 
@@ -143,10 +165,11 @@ class Tensor:
     (array([4.], dtype=float32), array([2.], dtype=float32))
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_node", "_requires_grad")
+    __slots__ = ("__weakref__", "_data", "_grad", "_line", "_node", "_requires_grad")
 
     _data: np.ndarray
     _grad: np.ndarray | None
+    _line: Any  # unset; a watcher may set it
     _node: Node | Part | None
     _requires_grad: bool
 
@@ -154,6 +177,8 @@ class Tensor:
         self._data = _as_array(data, dtype).copy()
         self._grad = self._node = None
         self.requires_grad = requires_grad
+        if _watching:
+            _note(self)
 
     # -- attributes ------------------------------------------------------------------------------------------------------
 
@@ -634,7 +659,7 @@ def apply(rule: Rule, *inputs: Any, **options: Any) -> Tensor:
             if value.dtype == np.float64:
                 value = value.astype(dtype)
     except (ValueError, TypeError, IndexError) as error:
-        raise _explained(error, rule, arrays) from error
+        raise _explained(error, rule, inputs, arrays) from error
     return _result(rule, inputs, options, value, pullbacks, required)
 
 
@@ -668,9 +693,7 @@ def _result(rule: Rule, inputs: Any, options: dict[str, Any], value: np.ndarray,
         out._requires_grad = True
         out._node = node = Node()
         node.rule = rule
-        if rule in LINEAR:
-            inputs = _edges(inputs)
-        node.inputs = inputs
+        node.inputs = _edges(inputs) if rule in LINEAR else inputs
         node.options = options
         node.pullbacks = pullbacks
         node.order = next(_creation)
@@ -680,12 +703,14 @@ def _result(rule: Rule, inputs: Any, options: dict[str, Any], value: np.ndarray,
     else:
         out._requires_grad = False
         out._node = None
+    if _watching:
+        _note(out, rule, inputs, options, pullbacks)
     return out
 
 
 def _record_parts(rule: Rule, inputs: Any, options: Any, values: Any, pullbacks: Any, record: bool) -> tuple[Tensor, ...]:
     """The Tensors of a rule's several values."""
-    outputs = tuple(_wrap(_array(value)) for value in values)
+    outputs = tuple(_unnoted(_array(value)) for value in values)
     if record:
         whole = Node()
         whole.rule, whole.options, whole.pullbacks, whole.order = rule, options, pullbacks, next(_creation)
@@ -694,7 +719,16 @@ def _record_parts(rule: Rule, inputs: Any, options: Any, values: Any, pullbacks:
         whole.shape, whole.dtype = [out.shape for out in outputs], [out.dtype for out in outputs]
         for index, out in enumerate(outputs):
             out._node, out._requires_grad = Part(whole, index, out), True
+    if _watching:
+        for out in outputs:
+            _note(out, rule, inputs, options, pullbacks)
     return outputs
+
+
+def _note(out: Tensor, rule: Rule | None = None, inputs: Any = (), options: Any = None, pullbacks: Any = ()) -> None:
+    """Tell this thread's watchers of a new Tensor."""
+    for watcher in _state.watchers:
+        watcher.made(out, rule, inputs, options, pullbacks)
 
 
 def gradients(output: Tensor, inputs: Sequence[Any] | Tensor, gradient: Any = None, create_graph: bool = False) -> tuple[Tensor, ...]:
@@ -766,6 +800,7 @@ def _walk(
     edges_of = _graph(root, since)
     nodes = sorted(edges_of, key=operator.attrgetter("order"), reverse=True)
     useful = None if targets is None else _leading_to(targets, nodes, edges_of)
+    watchers = _state.watchers
     for node in nodes:
         g = cotangents.pop(node, None)
         if g is None:
@@ -785,6 +820,8 @@ def _walk(
             g = tuple([g[i] if i in g else np.zeros(*like) for i, like in enumerate(zip(node.shape, node.dtype, strict=True))])
         if replay and node.rule not in LINEAR:
             pullbacks = node.rule(*node.inputs, **node.options)[1]
+        for watcher in watchers:
+            pullbacks = watcher.pulling(node, g, edges_of[node], pullbacks)
         if release:
             node.inputs = node.options = node.pullbacks = None
         for edge, pullback in zip(edges_of[node], pullbacks, strict=True):
@@ -932,6 +969,13 @@ def _harmonised(inputs: Any, arrays: list[Any], values: Any, pullbacks: Any) -> 
 
 def _wrap(array: np.ndarray) -> Tensor:
     """A leaf that shares the array, whatever its dtype."""
+    out = _unnoted(array)
+    if _watching:
+        _note(out)
+    return out
+
+
+def _unnoted(array: np.ndarray) -> Tensor:
     out: Tensor = _new(Tensor)
     out._data, out._grad, out._node, out._requires_grad = array, None, None, False
     return out
@@ -944,8 +988,11 @@ def _name(rule: Rule) -> str:
     return getattr(rule, "__name__", repr(rule))
 
 
-def _explained(error: Exception, rule: Rule, arrays: list[Any]) -> Exception:
-    """The error that a rule raised, told in terms of the operation: what must hold, what was given, what to do."""
+def _explained(error: Exception, rule: Rule, inputs: Any, arrays: list[Any]) -> Exception:
+    """The error that a rule raised, told in terms of the operation: what must hold, what was given, what to do.
+
+    Where a watcher has noted it, also which lines made the inputs.
+    """
     shapes = [np.shape(x) for x in arrays]
     given = " and ".join(map(str, shapes)) or "none"
     if rule in (rules.matmul, rules.affine):
@@ -960,8 +1007,9 @@ def _explained(error: Exception, rule: Rule, arrays: list[Any]) -> Exception:
         )
     else:
         text = f"{error} (input {'shape' if len(shapes) == 1 else 'shapes'} {given})"
+    made = [f"\n  the input of shape {x.shape} was made in {x._line}" for x in inputs if hasattr(x, "_line")]
     kind = next(kind for kind in (IndexError, ValueError, TypeError) if isinstance(error, kind))
-    return kind(f"{_name(rule)}: {text}")
+    return kind(f"{_name(rule)}: {text}{''.join(made)}")
 
 
 # -- functions of several tensors ----------------------------------------------------------------------------------------

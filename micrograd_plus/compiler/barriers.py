@@ -5,7 +5,6 @@ that the kernel has along the axes that are shared out. Two calls need a barrier
 another thread reads or writes.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +74,9 @@ class Touches:
 
     def conflict(self, touch: Touch) -> bool:
         others = self.found.get((touch.where, True), [])
-        return any(_conflict(touch, other) for other in (itertools.chain(others, self.found.get((touch.where, False), [])) if touch.written else others))
+        if touch.written:
+            others = others + self.found.get((touch.where, False), [])
+        return any(_conflict(touch, other) for other in others)
 
 
 def _conflict(a: Touch, b: Touch) -> bool:

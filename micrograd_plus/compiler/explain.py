@@ -20,17 +20,16 @@ copies too big for any cache. What is measured well above its estimate is worth 
 import copy
 import ctypes
 import functools
-import linecache
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..explain.lines import Line
 from ..files import replacing
 from ..tensor import Tensor
 from . import build
@@ -71,18 +70,6 @@ class Speeds:
     copies: tuple[float, ...]
     product: float
     simple: float
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the user's."""
-
-    file: str
-    number: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.number}"
 
 
 @dataclass(frozen=True)
@@ -300,7 +287,7 @@ def _report(step: Step, speed: Speeds, index: int, kernel: Kernel, calls: list[t
         operations=tuple(node.attrs[0] if node.op == "reduce" else node.op for node in kernel.nodes) or (kernel.kind,),
         inputs=tuple(x.shape for x in kernel.nodes[0].inputs) if kernel.kind in KINDS["products"] else (),
         shape=shape,
-        lines=tuple(Line(file, number, linecache.getline(file, number).strip()) for file, number in lines),
+        lines=tuple(lines),
         read=read,
         written=written,
         flops=flops,

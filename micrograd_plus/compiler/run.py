@@ -138,6 +138,8 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._eager or is_traced():
             return map_tree(_detached, self._function(*args, **kwargs))
+        if _state.watchers:  # of native code they would see nothing
+            return self._function(*args, **kwargs)
         leaves: list[Any] = []
         key = (_keys(args, leaves), _key(kwargs, leaves) if kwargs else None, _state.recording, _state.default_dtype)
         if _state.recording and [x for x in leaves if isinstance(x, Tensor) and x._node is not None]:

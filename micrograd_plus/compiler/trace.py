@@ -29,13 +29,12 @@ References: JAX's autodidax and its `make_jaxpr`; NumPy's enhancement proposals 
 import functools
 import math
 import operator
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
+from ..explain.lines import user_line
 from ..rules import primitives
 from ..rules.convolution import correlate, correlate_input, correlate_weight
 from ..rules.products import _explicit
@@ -57,29 +56,15 @@ NO_SYMBOLIC_FORM = {
     "unique": "its shape depends on values",
 }
 
-PACKAGE = str(Path(__file__).parent.parent)
-NUMPY = str(Path(np.__file__).parent)
-
 
 class Untraceable(RuntimeError):  # noqa: N818 - a word that says what is wrong
     """A function that can't be compiled; the message says what it does, where, and what to do instead."""
 
 
-def user_line() -> tuple[str, int] | None:
-    """(file, line) of the innermost frame that is neither this package's nor NumPy's."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((PACKAGE, NUMPY)) and not name.startswith("<") and "contextlib" not in name and "functools" not in name:
-            return name, frame.f_lineno
-        frame = frame.f_back
-    return None
-
-
 def refuse(what: str, advice: str) -> NoReturn:
     """Raise Untraceable, with the user's line."""
     line = user_line()
-    where = "" if line is None else f" ({Path(line[0]).name}, line {line[1]})"
+    where = "" if line is None else f" ({line})"
     raise Untraceable(f"{what}{where}. {advice}")
 
 

@@ -23,7 +23,7 @@ from micrograd_plus import rules, tensor
 
 from ..planting import loaded, planted, unchanged
 
-SUITES = ["test_walk", "test_dtypes", "test_dispatch", "test_messages", "test_tensor"]
+SUITES = ["test_walk", "test_watchers", "test_dtypes", "test_dispatch", "test_messages", "test_tensor"]
 BESIDE = {
     "test_every_raise_in_the_module_is_among_these",
     "test_the_check_for_missing_messages_finds_raises",
