@@ -157,7 +157,7 @@ def test_the_text_has_a_row_for_each_kernel():
     text = str(e)
     assert repr(e) == text and text.startswith("train_step: a native step of ")
     assert len(re.findall(r"^ *\d+  \w", text, re.MULTILINE)) == len(e.kernels)
-    assert f"{len(e.kernels)} kernels" in text and "test_explain.py:" in text
+    assert f"{len(e.kernels)} kernels" in text and "test_explain.py, line " in text
     assert max(map(len, text.splitlines())) < 140
 
 
