@@ -36,7 +36,10 @@ def log_softmax(x: Array, *, axis: int = -1) -> Pulled:
 
 
 def _mean(x: Array, axis: int | tuple[int, ...]) -> Array:
-    total = x.sum(axis=axis, keepdims=True)
+    if isinstance(axis, tuple) and len(axis) > 1:  # one after another: a sum of thousands of terms in a row rounds more
+        total = x.sum(axis=axis[1:], keepdims=True).sum(axis=axis[0], keepdims=True)
+    else:
+        total = x.sum(axis=axis, keepdims=True)
     return total * _share(total, x)
 
 

@@ -57,6 +57,7 @@ EQUIVALENT = {
     ("normal_cdf", "x.reshape(-1)", "constant [+] 1"): UNKNOWN_SIZE,
     ("_normal_cdf", "itemsize > 4", "(?!branches).*"): "more terms for float32 change nothing beyond rounding",
     ("_normal_cdf", "tail = 0.5", "constant negated"): "the sign is taken from x",
+    ("_mean", "if isinstance(axis, tuple)", ".*"): "both ways give the same, but for rounding",
     ("scatter_add", "if all(part is None", "(?!condition).*"): "np.add.at does what a plain write does, slower",
     ("scatter_rows", "count <= ONE_HOT_LIMIT", ".*"): "both ways give the same, at different speed",
     ("scatter_rows", ".astype(values.dtype) @ table", "astype dropped"): "the product casts",

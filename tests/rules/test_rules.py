@@ -1,6 +1,7 @@
 """Every rule against its entry in the table."""
 
 import inspect
+import itertools
 import math
 from importlib import import_module
 from pkgutil import iter_modules
@@ -156,6 +157,15 @@ def test_cross_entropy_at_extreme_logits():
 def test_binary_cross_entropy_bounds_its_logarithms():
     p, t = np.array([0.0, 1.0, 0.0, 1.0, 5e-324]), np.array([0.0, 1.0, 1.0, 0.0, 1.0])
     np.testing.assert_array_equal(rules.binary_cross_entropy(p, t)[0], [0, 0, 100, 100, 100])
+
+
+def test_statistics_of_many_float32_elements_are_right_in_any_order_of_memory():
+    for order in itertools.permutations(range(4)):
+        x = (np.random.default_rng(0).standard_normal((64, 4, 28, 28)) * 2 + 1).astype(np.float32)
+        x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        (_, mean, var), _ = rules.standardize(x, axis=(0, 2, 3), eps=1e-5)
+        np.testing.assert_allclose(mean, x.astype(np.float64).mean((0, 2, 3), keepdims=True), rtol=1e-6)
+        np.testing.assert_allclose(var, x.astype(np.float64).var((0, 2, 3), keepdims=True), rtol=1e-6)
 
 
 def test_standardized_values_have_mean_zero_and_variance_one_also_far_from_zero():
