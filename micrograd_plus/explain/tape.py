@@ -200,7 +200,14 @@ def _values(nodes: list[Node | Part], loss: Tensor, names: dict[int, str]) -> li
     kept = _kept(nodes)
 
     def add(edge: Any, kind: str, name: str, data: Any, **described: Any) -> int:
-        of_node = {"rule": None, "inputs": (), "numbers": (), "options": {}, "part": None, "origin": getattr(edge, "_line", None)}
+        of_node: dict[str, Any] = {
+            "rule": None,
+            "inputs": (),
+            "numbers": (),
+            "options": {},
+            "part": None,
+            "origin": getattr(edge, "_line", None),
+        }
         shape, dtype = (tuple(x) if isinstance(x, list) else x for x in (edge.shape, edge.dtype))
         like = {"shape": shape, "dtype": dtype, "gradient": None, "requires_grad": kind != "constant"}
         index[id(edge)] = len(values)
@@ -235,7 +242,7 @@ def _values(nodes: list[Node | Part], loss: Tensor, names: dict[int, str]) -> li
         if data is None:
             data = _recomputed(node, values, places, numbers)
         more = {"rule": node.rule, "options": node.options, "origin": origin}
-        add(node, "operation", engine._name(node.rule), data, inputs=places, numbers=numbers, **more)
+        add(node, "operation", engine._name(node.rule).strip("_"), data, inputs=places, numbers=numbers, **more)
     if not nodes:
         place(loss)
     return values
