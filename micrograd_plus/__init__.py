@@ -1,5 +1,6 @@
 """MicroGrad+: automatic differentiation and neural networks on NumPy."""
 
+import importlib
 from typing import Any
 
 from . import utils
@@ -255,6 +256,7 @@ __all__ = [
     "count_parameters",
     "cumsum",
     "custom_rule",
+    "debug",
     "default_dtype",
     "diag",
     "diagonal",
@@ -327,9 +329,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "compile":  # imported when first asked for, with all that it needs
-        from .compiler import compile
+# Imported when first asked for, with all that they need.
+_LATER = {"compile": "compiler", "debug": "explain.debug"}
 
-        return compile
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
     return getattr(utils, name)  # what utils imports when first asked for

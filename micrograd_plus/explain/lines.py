@@ -1,5 +1,6 @@
 """Lines of the user's program: where an operation was called from."""
 
+import functools
 import linecache
 import sys
 from pathlib import Path
@@ -26,12 +27,17 @@ class Line(NamedTuple):
         return f"{Path(self.file).name}, line {self.number}"
 
 
+@functools.cache
+def is_users(file: str) -> bool:
+    """Whether the user wrote a file of this name: not one of this package or NumPy, nor what they call through."""
+    return not file.startswith((PACKAGE, NUMPY, "<")) and "contextlib" not in file and "functools" not in file
+
+
 def user_line() -> Line | None:
     """The line of the innermost frame that is neither this package's nor NumPy's, nor of what they call through."""
     frame: Any = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((PACKAGE, NUMPY)) and not name.startswith("<") and "contextlib" not in name and "functools" not in name:
-            return Line(name, frame.f_lineno)
+        if is_users(frame.f_code.co_filename):
+            return Line(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None
