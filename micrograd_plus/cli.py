@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 something failed; 2 an option or an input file is wrong; 1
 """
 
 import argparse
+import contextlib
 import io
 import logging
 import os
@@ -18,6 +19,7 @@ from .training import Configuration, evaluate_test, load, prepare, train
 from .training.configuration import ACTIVATIONS, DATA, DEFAULT_LR, DEFAULTS, OPTIMIZERS, SCHEDULES
 from .training.extras import require_extra
 from .training.interrupts import Interrupts
+from .training.recording import Recording
 
 PROGRAM = "micrograd-plus"
 
@@ -105,6 +107,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     training.add_argument("--compile", action="store_true", help="make native code of the training step; says what it gained")
     training.add_argument("--seed", metavar="N", type=int, default=default.seed, help="the same seed gives the same weights")
+    training.add_argument("--live", action="store_true", help="serve a page on this machine that follows the run while it trains")
+    training.add_argument("--port", metavar="N", type=_port, help="of the page of --live (default: a free one)")
     training.add_argument("--out", metavar="RUN", type=Path, help="the run folder, new or empty (default: runs/DATA-DATE-TIME)")
 
 
@@ -124,18 +128,25 @@ def _train(options: argparse.Namespace, interrupts: Interrupts) -> None:
     if options.data_dir is not None:
         values["data_dir"] = str(Path(options.data_dir).absolute())  # `predict` may be run from elsewhere
     configuration = Configuration(**values)
+    if options.port is not None and not options.live:
+        raise ValueError("--port is that of the page of --live, which was not given. Add --live, or leave --port out.")
     require_extra("train", "rich", "matplotlib", "safetensors", "threadpoolctl")
     from rich.console import Console
 
     from .training import display
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its news about font caches would break into the display
-    console = Console()
-    run = prepare(configuration)
-    interrupts.check()
-    display.show_start(console, run)
-    with display.TrainingDisplay(console) as progress:
-        result = train(run, options.out, [interrupts, progress])
+    console, recording = Console(), Recording()
+    with contextlib.ExitStack() as stack:
+        if options.live:
+            from .training.live import LiveServer
+
+            display.show_address(console, stack.enter_context(LiveServer(recording, options.port)).address)
+        run = prepare(configuration)
+        interrupts.check()
+        display.show_start(console, run)
+        with display.TrainingDisplay(console) as progress:
+            result = train(run, options.out, [interrupts, progress], recording)
     display.show_result(console, result)
 
 
@@ -169,6 +180,12 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 65535, got {text!r}")
     return int(text)
 
 

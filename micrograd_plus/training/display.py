@@ -98,6 +98,11 @@ class TrainingDisplay(Callback):
         return f"{epoch:{len(str(self._epochs))}}/{self._epochs}"
 
 
+def show_address(console: Console, address: str) -> None:
+    """Say where the page that follows the run is."""
+    console.print(f"Watch it at {address} on this machine, while it trains.", soft_wrap=True, highlight=False)
+
+
 def show_start(console: Console, run: Run) -> None:
     """Say what is about to be trained, on what."""
     configuration, dataset = run.configuration, run.dataset
@@ -132,6 +137,7 @@ def show_result(console: Console, result: TrainingResult) -> None:
             highlight=False,
         )
     console.print(f"Run folder: {result.folder}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"Report: {result.folder / 'report.html'}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"Look at its predictions: micrograd-plus predict {result.folder}", soft_wrap=True, highlight=False, markup=False)
 
 

@@ -34,12 +34,13 @@ class RunFolder(Callback):
         self.results = self.path / "results.json"
         self.curves = self.path / "curves.png"
         self.confusion = self.path / "confusion.png"
+        self.report = self.path / "report.html"
         self.epochs = 0
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All that a finished run has written."""
-        return self.config, self.metrics, self.model, self.results, self.curves, self.confusion
+        return self.config, self.metrics, self.model, self.results, self.curves, self.confusion, self.report
 
     @contextlib.contextmanager
     def writing(self, path: Path) -> Iterator[Path]:

@@ -16,6 +16,9 @@ from .configuration import Configuration
 from .evaluation import Evaluation, evaluate_classifier
 from .extras import require_extra
 from .folder import RunFolder
+from .recording import Recording
+from .report import describe, write_report
+from .statistics import Statistics
 from .trainer import Callback, EpochMetrics, Gain, Trainer
 
 
@@ -60,7 +63,7 @@ def prepare(configuration: Configuration) -> Run:
     return Run(configuration, dataset, configuration.build_model(dataset))
 
 
-def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ()) -> TrainingResult:
+def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = (), recording: Recording | None = None) -> TrainingResult:
     """Train the model of a prepared run, test it once at the end, and write the run folder. Seeds the library's generator.
 
     If training fails or is interrupted before its first epoch is over, nothing is left of the folder. After that the files
@@ -70,6 +73,7 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
         run: what `prepare` made.
         out: the run folder, new or empty; None makes `runs/DATA-DATE-TIME`.
         callbacks: told of each batch, epoch and file.
+        recording: where the course of the run is written while it trains, for a `LiveServer` or other readers; `report.html` shows it.
 
     Raises:
         FileExistsError: there is something in `out`.
@@ -80,6 +84,7 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
     require_extra("train", "matplotlib", "safetensors", "threadpoolctl")  # now, and not when the training is done
     configuration, dataset = run.configuration, run.dataset
     folder = RunFolder(out, configuration.data)
+    recording = recording or Recording()
 
     @contextlib.contextmanager
     def writing(path: Path) -> Iterator[Path]:
@@ -92,7 +97,7 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
         with writing(folder.config) as path:
             path.write_text(configuration.to_json(), encoding="utf-8")
         started = time.perf_counter()
-        history, gain = _fit(run, [folder, *callbacks])
+        history, gain = _fit(run, [folder, *callbacks], recording)
         seconds = time.perf_counter() - started
         with writing(folder.model) as path:
             save_model(run.model, path)
@@ -108,6 +113,9 @@ def train(run: Run, out: Path | None = None, callbacks: Sequence[Callback] = ())
             figures.draw_curves(history).savefig(path)
         with writing(folder.confusion) as path:
             figures.draw_confusion(test, dataset.test_images, dataset.class_names).savefig(path)
+        recording.end("finished", f"Run folder: {folder.path}", test.loss, test.accuracy)
+        with writing(folder.report) as path:
+            path.write_text(write_report(recording), encoding="utf-8")
     except BaseException as error:
         if folder.epochs == 0:
             folder.discard()
@@ -155,7 +163,7 @@ def evaluate_test(run: Run) -> Evaluation:
     return evaluate_classifier(run.model, run.dataset.test_images, run.dataset.test_labels)
 
 
-def _fit(run: Run, callbacks: Sequence[Callback]) -> tuple[list[EpochMetrics], Gain | None]:
+def _fit(run: Run, callbacks: Sequence[Callback], recording: Recording) -> tuple[list[EpochMetrics], Gain | None]:
     from threadpoolctl import threadpool_limits
 
     configuration, dataset = run.configuration, run.dataset
@@ -167,9 +175,12 @@ def _fit(run: Run, callbacks: Sequence[Callback]) -> tuple[list[EpochMetrics], G
     validation = DataLoader(validation_images, validation_labels, batch_size=1024, shuffle=False)
     optimizer = configuration.build_optimizer(run.model.parameters())
     schedule = configuration.build_schedule(optimizer, len(training))
-    trainer = Trainer(
-        run.model, CrossEntropyLoss(), optimizer, schedule, callbacks, configuration.threads if configuration.compile else None
-    )
+    loss_fn = CrossEntropyLoss()
+    statistics = Statistics(recording, run.model, loss_fn, optimizer, training, validation)
+    recording.begin(describe(configuration, dataset, run.model, statistics))
+    threads = configuration.threads if configuration.compile else None
+    trainer = Trainer(run.model, loss_fn, optimizer, schedule, [*callbacks, statistics], threads)
     with threadpool_limits(configuration.threads, user_api="blas"):
         history = trainer.fit(training, validation, configuration.epochs)
+        statistics.training_finished(configuration.epochs)
     return history, trainer.gain

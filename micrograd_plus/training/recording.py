@@ -1,0 +1,123 @@
+"""What is known of a run, written by the thread that trains and read by others."""
+
+import json
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .trainer import EpochMetrics
+
+MOST_EPOCHS, MOST_POINTS, MOST_SNAPSHOTS = 2000, 2000, 160  # beyond, every second one is dropped
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How much of a recording a reader has: what has been dropped since, and how many of each it was given."""
+
+    thinned: int
+    begun: bool
+    epochs: int
+    points: int
+    snapshots: int
+    ended: bool
+
+
+class Recording:
+    """The course of one run, in memory of a bounded size. Every method may be called by any thread.
+
+    As JSON it is an object of
+
+    - `run`: what `begin` was given, null before;
+    - `epochs`: objects with the fields of `EpochMetrics`;
+    - `points`: `[epochs done, loss, accuracy, learning rate, seconds]`, loss and accuracy being means over the batches since the point
+      before, or over those of the epoch so far where that is shorter;
+    - `snapshots`: what `Statistics` measured of the layers, see there;
+    - `end`: null, or an object of `status` ("finished", "interrupted", "failed"), `message` and the test's `loss` and `accuracy`, if any.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._run: str | None = None
+        self._epochs: list[str] = []
+        self._points: list[str] = []
+        self._snapshots: list[str] = []
+        self._end: str | None = None
+        self._thinned = 0
+
+    def begin(self, run: Mapping[str, Any]) -> None:
+        """Say what is trained."""
+        with self._changed:
+            self._run = _json(run)
+            self._changed.notify_all()
+
+    def add_epoch(self, metrics: EpochMetrics) -> None:
+        """Add what an epoch came to."""
+        self._add(self._epochs, _json(asdict(metrics)), MOST_EPOCHS)
+
+    def add_point(self, *values: float) -> None:
+        """Add a point of the curves."""
+        self._add(self._points, _json(values), MOST_POINTS)
+
+    def add_snapshot(self, snapshot: Mapping[str, Any]) -> None:
+        """Add the layers' state."""
+        self._add(self._snapshots, _json(snapshot), MOST_SNAPSHOTS)
+
+    def end(self, status: str, message: str = "", loss: float | None = None, accuracy: float | None = None) -> None:
+        """Say how the run ended. The first time counts."""
+        with self._changed:
+            if self._end is None:
+                self._end = _json({"status": status, "message": message, "loss": loss, "accuracy": accuracy})
+                self._changed.notify_all()
+
+    def to_json(self) -> str:
+        """All of it, as one line of JSON."""
+        with self._changed:
+            return self._since(None)
+
+    def wait(self, seen: Seen | None, timeout: float) -> tuple[str, Seen] | None:
+        """What a reader lacks, as soon as there is something, and what it then has seen.
+
+        Args:
+            seen: what the last call returned; None asks for all.
+            timeout: in seconds.
+
+        Returns:
+            An object like that of `to_json`, with only what is new in its lists, and `run` null where that is known; `all` is true where
+            it replaces what there was.
+            None after the timeout.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._now() != seen, timeout):
+                return None
+            now = self._now()
+            new = self._since(seen if seen is not None and seen.thinned == now.thinned else None)
+        return new, now
+
+    def _add(self, items: list[str], item: str, most: int) -> None:
+        with self._changed:
+            if len(items) >= most:
+                del items[1::2]
+                self._thinned += 1
+            items.append(item)
+            self._changed.notify_all()
+
+    def _now(self) -> Seen:
+        return Seen(self._thinned, self._run is not None, len(self._epochs), len(self._points), len(self._snapshots), self._end is not None)
+
+    def _since(self, seen: Seen | None) -> str:
+        starts = (seen.epochs, seen.points, seen.snapshots) if seen is not None else (0, 0, 0)
+        lists = zip(("epochs", "points", "snapshots"), (self._epochs, self._points, self._snapshots), starts, strict=True)
+        parts = ", ".join(f'"{name}": [{", ".join(items[start:])}]' for name, items, start in lists)
+        run = self._run if seen is None or not seen.begun else None  # its images are most of it
+        return f'{{"all": {"true" if seen is None else "false"}, "run": {run or "null"}, {parts}, "end": {self._end or "null"}}}'
+
+
+def rounded(value: Any) -> float | None:
+    """Five significant digits, all that a picture needs; None for what is not finite, which JSON can't say."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
