@@ -30,8 +30,10 @@ oracle: .venv/.stamp-bench
 fuzz: .venv/.stamp-bench
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/python -m tests.fuzz $(ARGS)
 
+# With ARGS only the comparison: ARGS="--quick" for a small one.
 bench: .venv/.stamp-bench
 	.venv/bin/python benchmarks/compare.py $(ARGS)
+	$(if $(ARGS),,.venv/bin/python benchmarks/growth.py)
 
 clean:
 	rm -rf .venv build dist *.egg-info .coverage .coverage.* htmlcov .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from workloads.problems import THREADS, TIMED_LR, Training, made
 HERE = Path(__file__).parent
 COMPARED = {"micrograd_plus": "#edae9f", "micrograd_plus.compile": "#d1495b"}
 PEAK_SIZE = 2048
+CHECKED = 4  # steps: the first ones of a native step are compared with eager ones
 PATIENCE = 60.0  # seconds: where a start took longer, the axis is followed no further
 
 # axis: (its values, those of a quick run, the layers' sizes and the batch for a value, what the title says of the others)
@@ -68,6 +69,8 @@ def serve(library: str, quick: bool, seconds: float) -> None:
             trained.set_lr(TIMED_LR)
             trained.step()
             point = {"axis": axis, "value": value, "start_s": time.perf_counter() - started, "operations": operations(sizes, batch)}
+            for _ in range(CHECKED):
+                trained.step()
             print(json.dumps({**point, "step_us": timed(trained.step, seconds)}), flush=True)
             if point["start_s"] > PATIENCE:
                 print(f"{library}: {axis} ends at {value}, whose start took {point['start_s']:.0f} s", file=sys.stderr)

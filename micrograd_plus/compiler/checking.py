@@ -37,6 +37,8 @@ def compare(step: "Step", before: Any, ours: Any, theirs: Any, result: Any, expe
         result, expected: the leaves of what the step and the function returned.
     """
     for i, (a, b) in enumerate(zip(result, expected, strict=True)):
+        if isinstance(b, (Tensor, np.ndarray)) and _kind(a) != _kind(b):
+            return f"what it returns, leaf {i}: {_kind(a)} instead of {_kind(b)}"
         if isinstance(b, (Tensor, np.ndarray, float, int)) and not close(values_of(a), values_of(b)):
             return f"what it returns, leaf {i}: {values_of(a).reshape(-1)[:3]} instead of {values_of(b).reshape(-1)[:3]}"
     exact: dict[int, np.ndarray] = {}  # of tensors, where their gradients are more than rounding
@@ -91,16 +93,18 @@ def cause(step: "Step", leaves: Sequence[Any], theirs: Any, expected: Sequence[A
     """
     needed = {node for _, _, node in step.traced}
     values = evaluated(step, ordered([*needed, *step.captured.trace.checks]), leaves, needed)
+    numeric = [x for x in expected if isinstance(x, (Tensor, np.ndarray, float, int))]
     wanted = {
         "data": theirs[0],
         "grad": [g for _, g in theirs[1]],
         "array": theirs[2],
-        "leaf": [values_of(x) for x in expected if isinstance(x, (Tensor, np.ndarray, float, int))],
+        "leaf": [values_of(x) for x in numeric],
     }
     for kind, i, node in step.traced:
         if kind in wanted and len(wanted[kind]) > i and wanted[kind][i] is not None:
             there = np.asarray(wanted[kind][i])
-            if there.shape == values[node].shape and not close(values[node].astype(there.dtype), there):
+            other = kind == "leaf" and isinstance(numeric[i], (Tensor, np.ndarray)) and there.dtype != node.dtype
+            if there.shape == values[node].shape and (other or not close(values[node].astype(there.dtype), there)):
                 return (
                     "The trace is not what the function does: if it depends on something that changes from call to call, "
                     "pass that as an argument."
@@ -239,6 +243,10 @@ def evaluated(step: "Step", nodes: Sequence[Node], leaves: Sequence[Any], needed
             if x not in needed and x.op not in ("input", "array"):
                 del values[x]
     return values
+
+
+def _kind(x: Any) -> str:
+    return f"{x.dtype} of shape {x.shape}"
 
 
 def values_of(x: Any) -> np.ndarray:

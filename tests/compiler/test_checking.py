@@ -1,5 +1,6 @@
 """What tells rounding from an error: a step is compared with its function, and its values with what they are computed from."""
 
+import ctypes
 import platform
 import subprocess
 import sys
@@ -120,6 +121,21 @@ def test_a_trace_that_is_not_what_the_function_does_is_named():
     x = mg.Tensor([1.0, 2.0])
     compiled(x)
     with pytest.raises(Disagreement, match="The trace is not what the function does: if it depends on something that changes"):
+        compiled(x)
+
+
+@native
+def test_another_dtype_is_named():
+    calls = ctypes.c_int(0)  # whose changes are not seen
+
+    def scaled(x):
+        calls.value += 1
+        return x * mg.Tensor(np.ones(2), dtype=np.float64 if calls.value == 2 else np.float32)  # the trace is the second call
+
+    compiled = mg.compile(scaled, strict=True)
+    x = mg.Tensor([1.0, 2.0])
+    compiled(x)
+    with pytest.raises(Disagreement, match=r"leaf 0: float64 of shape \(2,\) instead of float32 of shape \(2,\)\. The trace is not what"):
         compiled(x)
 
 
