@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import rules
 from .. import tensor as engine
 from ..layers import Module
 from ..rules import LINEAR, Rule
@@ -270,3 +271,35 @@ def _recomputed(node: Node, values: list[Value], places: Sequence[int | None], n
     if isinstance(value, tuple):
         return tuple(np.asarray(part).astype(dtype, copy=False) for part, dtype in zip(value, node.dtype, strict=True))
     return np.asarray(value).astype(node.dtype, copy=False)
+
+
+def dropped_constant(tape: Tape, value: Value, position: int) -> np.ndarray | None:
+    """An input of an addition or subtraction that the graph did not keep, to rounding, from the result and the other input.
+
+    A number where it is the same everywhere. None of other rules, and where the result or the other input is not known.
+    """
+    if value.rule not in (rules.add, rules.subtract) or value.data is None:
+        return None
+    other = value.inputs[1 - position]
+    if value.inputs[position] is not None or other is None or tape.values[other].data is None:
+        return None
+    y, x = np.asarray(value.data, np.float64), np.asarray(tape.values[other].data, np.float64)
+    if value.rule is rules.add:
+        constant = y - x
+    else:
+        constant = x - y if position else y + x
+    scale = float(np.finfo(value.dtype).eps * 4 * max(np.abs(x).max(initial=0), np.abs(y).max(initial=0)))
+    if constant.size and np.ptp(constant) <= scale:
+        constant = np.asarray(constant.reshape(-1)[0])
+    return _shortest(constant, scale)
+
+
+def _shortest(x: np.ndarray, error: float) -> np.ndarray:
+    """The roundest numbers within an error of x."""
+    if not np.isfinite(error) or not np.isfinite(x).all():
+        return x
+    for digits in range(12):
+        rounded = np.round(x, digits)
+        if np.abs(rounded - x).max(initial=0) <= error:
+            return rounded
+    return x

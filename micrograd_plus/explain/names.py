@@ -1,0 +1,77 @@
+"""Names for the values of a tape: those of the user's variables, or x1, v1, c1 where there are none."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..layers import Module
+from ..tensor import Tensor
+from .lines import PACKAGE
+from .tape import Tape
+
+LETTERS = {"leaf": "x", "constant": "c", "operation": "v", "part": "v"}
+MAX_ITEMS = 100  # of a list or dict that is looked into
+
+
+def user_variables() -> dict[str, Any]:
+    """The variables that the innermost frame outside of this package sees: its own, then those of its module."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return {} if frame is None else {**frame.f_globals, **frame.f_locals}
+
+
+def names_of(tape: Tape, variables: Mapping[str, Any]) -> list[str]:
+    """A name for each value of a tape, all different.
+
+    A variable that is a Tensor names its value; one that is a Module, list, tuple or dict, what it holds: model.weight, xs[0].
+    """
+    names: dict[int, str] = {}
+    for name, x in variables.items():
+        if re.match(r"_|Out$|In$", name):  # an interactive session's own
+            continue
+        for path, tensor in _tensors(name, x):
+            value = tape.value_of(tensor)
+            if value is not None and len(names.get(value.index, path)) >= len(path):
+                names[value.index] = path
+    last = tape.values[-1]
+    taken = {*names.values(), *variables}
+    if last.index not in names and "loss" not in taken:
+        names[last.index] = "loss"
+    counts = dict.fromkeys(LETTERS.values(), 0)
+    for value in tape.values:
+        if value.index not in names and value.name not in (value.kind, f"output {value.part}") and value.kind == "leaf":
+            names[value.index] = value.name
+        while value.index not in names:
+            letter = LETTERS[value.kind]
+            counts[letter] += 1
+            if f"{letter}{counts[letter]}" not in taken:
+                names[value.index] = f"{letter}{counts[letter]}"
+    return [names[value.index] for value in tape.values]
+
+
+def _tensors(name: str, x: Any) -> Iterator[tuple[str, Tensor]]:
+    """The Tensors that a variable refers to, each with the expression for it."""
+    if isinstance(x, Tensor):
+        yield name, x
+    elif isinstance(x, Module):
+        yield from ((f"{name}.{path}", p) for path, p in x.named_parameters())
+    elif type(x) in (list, tuple) and len(x) <= MAX_ITEMS:
+        yield from ((f"{name}[{i}]", item) for i, item in enumerate(x) if isinstance(item, Tensor))
+    elif type(x) is dict and len(x) <= MAX_ITEMS:
+        yield from ((f"{name}[{key!r}]", item) for key, item in x.items() if isinstance(item, Tensor))
+
+
+def latex_name(name: str) -> str:
+    r"""A name as a LaTeX symbol: x, v_{1}, and upright where it is a word.
+
+    >>> latex_name("w1"), latex_name("loss"), latex_name("model.0.weight")
+    ('w_{1}', '\\mathrm{loss}', '\\mathrm{model.0.weight}')
+    """
+    if (numbered := re.fullmatch(r"([A-Za-z]+)_?(\d+)", name)) is not None:
+        return f"{latex_name(numbered[1])}_{{{numbered[2]}}}"
+    if len(name) == 1:
+        return name
+    escaped = re.sub(r"[^\w.\[\] '-]", "?", name, flags=re.ASCII).replace("_", r"\_").replace(" ", r"\ ").replace("'", r"{'}")
+    return rf"\mathrm{{{escaped}}}"
