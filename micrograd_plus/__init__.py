@@ -264,6 +264,7 @@ __all__ = [
     "einsum",
     "enable_grad",
     "evaluate",
+    "explore",
     "eye",
     "flip",
     "from_numpy",
@@ -330,7 +331,7 @@ __all__ = [
 
 
 # Imported when first asked for, with all that they need.
-_LATER = {"compile": "compiler", "debug": "explain.debug"}
+_LATER = {"compile": "compiler", "debug": "explain.debug", "explore": "explain.explore"}
 
 
 def __getattr__(name: str) -> Any:

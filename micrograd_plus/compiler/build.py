@@ -9,12 +9,15 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import importlib
+import importlib.machinery
 import importlib.util
 import os
 import platform
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,20 +83,31 @@ def products() -> tuple[int, int]:
     missing = [name for name in ("scipy", "threadpoolctl") if importlib.util.find_spec(name) is None]
     if missing:
         raise BuildError(f"there is no {' and no '.join(missing)} here. Install what it needs: pip install 'micrograd-plus[compile]'")
-    import numpy as np
-
     try:
-        from scipy.linalg import blas, cython_blas
-    except ImportError as error:
+        table = _cython_blas().__pyx_capi__
+    except (ImportError, AttributeError) as error:
         raise BuildError(f"SciPy can't be imported ({error}). Install it again: pip install 'micrograd-plus[compile]'") from error
 
-    blas.sgemm(1.0, np.ones((2, 2), np.float32), np.ones((2, 2), np.float32))  # brings its library in
     name = ctypes.pythonapi.PyCapsule_GetName
     name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    found = tuple(pointer(capsule, name(capsule)) for capsule in (cython_blas.__pyx_capi__["sgemm"], cython_blas.__pyx_capi__["dgemm"]))
+    found = tuple(pointer(capsule, name(capsule)) for capsule in (table["sgemm"], table["dgemm"]))
     return found[0], found[1]
+
+
+def _cython_blas() -> Any:
+    """The module scipy.linalg.cython_blas, by itself: all of scipy.linalg around it takes 0.2 s to import."""
+    name = "scipy.linalg.cython_blas"
+    if name not in sys.modules:
+        scipy = importlib.util.find_spec("scipy")
+        folders = [str(Path(folder) / "linalg") for folder in scipy.submodule_search_locations or ()] if scipy else []
+        found = importlib.machinery.PathFinder.find_spec(name, folders)
+        if found is not None and found.loader is not None:
+            module = importlib.util.module_from_spec(found)
+            found.loader.exec_module(module)
+            return module
+    return importlib.import_module(name)
 
 
 def hold_products() -> None:

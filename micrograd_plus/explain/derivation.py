@@ -1,5 +1,6 @@
 """The chain rule of one graph, written out with its numbers, in text and LaTeX."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from .tape import Event, Tape, Value, record
 from .trace import input_name, local_derivative, option, share
 
 MAX_VALUES, MAX_ELEMENTS = 60, 36
+TWICE = re.compile(r"\((\([^()]*\))\)|(?<=\\left\()\\left\(([^()]*)\\right\)(?=\\right\))")  # brackets in brackets
 
 
 class Derivation:
@@ -192,7 +194,7 @@ class _Writer:
             elif events:
                 rules = " + ".join(self.rule(event) for event in events)
                 locals_ = " + ".join(self.term(event) for event in events)
-                products = " + ".join(self.product(event) for event in events)
+                products = " + ".join(self.product(event, first=i == 0) for i, event in enumerate(events))
                 sides = [rules, locals_, products, result]
             else:
                 sides = [result]
@@ -218,14 +220,16 @@ class _Writer:
             written = self.partial(event.source) + self.times(event) + _bracketed(written, self.style)
         return self.summed(event, written)
 
-    def product(self, event: Event) -> str:
+    def product(self, event: Event, first: bool) -> str:
         """The same with numbers."""
         value = self.tape.values[event.source]
         term = formula_of(self.tape, value).terms[event.position]
         if not term.local:
             return self.summed(event, self.style.array(event.contribution))
-        local = self.style.array(local_derivative(value, event))
-        return self.summed(event, self.style.array(event.upstream) + self.times(event) + _bracketed(local, self.style))
+        upstream, local = self.style.array(event.upstream), self.style.array(local_derivative(value, event))
+        if not first and not event.axes:
+            upstream = _bracketed(upstream, self.style)
+        return self.summed(event, upstream + self.times(event) + _bracketed(local, self.style))
 
     def summed(self, event: Event, product: str) -> str:
         """With the sum that undoes broadcasting."""
@@ -271,7 +275,7 @@ class _Writer:
                 return self.names[place]
             return _bracketed(self.known(self.tape.values[place]), self.style)
 
-        written = filled(formula, given)
+        written = TWICE.sub(lambda found: found[1] or found[2], filled(formula, given))
         return written.replace(r" \odot ", r" \cdot ") if self.is_scalar(value) else written
 
 

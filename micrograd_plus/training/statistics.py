@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -97,6 +97,7 @@ class Statistics(Callback):
         samples = choose_samples(validation.y, SAMPLES)
         self.images, self.labels = Tensor(validation.X[samples]), validation.y[samples]
         self._recording, self._model, self._loss_fn, self._optimizer = recording, model, loss_fn, optimizer
+        self._modules = [module for _, module in model.named_modules()]  # listing them takes as long as half a step of a small network
         self._batch_size, self._examples, self._batches = training.batch_size, len(training.X), len(training)
         every = max(self._examples // PROBE, 1)
         self.probe = Tensor(training.X[::every][:PROBE]), training.y[::every][:PROBE]
@@ -164,7 +165,7 @@ class Statistics(Callback):
         self._ratios, self._before = ratios, None
 
     def _add_snapshot(self, epoch: int, batch: int) -> None:
-        with np.errstate(all="ignore"), evaluating(self._model):
+        with np.errstate(all="ignore"), evaluating(self._modules):
             slopes, dead = self._walk()
             with no_grad():
                 probabilities = self._model(self.images).softmax().data
@@ -248,14 +249,15 @@ def gradient_histogram(slope: NDArray[Any], picked: NDArray[Any]) -> list[Any]:
 
 
 @contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Within, the model is in eval mode; then each module is in the mode that it was in."""
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    model.eval()
+def evaluating(modules: Sequence[Module]) -> Iterator[None]:
+    """Within, the modules are in eval mode; then each is in the mode that it was in."""
+    modes = [module.training for module in modules]
     try:
+        for module in modules:
+            object.__setattr__(module, "training", False)
         yield
     finally:
-        for module, mode in modes:
+        for module, mode in zip(modules, modes, strict=True):
             object.__setattr__(module, "training", mode)
 
 

@@ -123,6 +123,11 @@ def test_without_the_extra_it_runs_eagerly_with_one_warning(missing, tmp_path):
     assert "pip install 'micrograd-plus[compile]'." in out
 
 
+def test_of_scipy_only_the_table_of_products_is_imported(tmp_path):
+    report = "import sys\nprint([name for name in ('scipy.linalg.blas', 'scipy.linalg') if name in sys.modules])"
+    assert run(f"{PROGRAM}\n{report}\nimport scipy.linalg.blas", MICROGRAD_PLUS_CACHE=tmp_path) == "True 0 native\n[]\n"
+
+
 # -- sanitizers --------------------------------------------------------------------------------------------------------------
 
 SANITIZED = """
