@@ -1,4 +1,4 @@
-"""The command line: `micrograd-plus train` and `micrograd-plus predict`.
+"""The command line: `micrograd-plus train`, `micrograd-plus predict` and `micrograd-plus doctor`.
 
 Exit codes: 0 done; 1 something failed; 2 an option or an input file is wrong; 130 interrupted by Ctrl-C.
 """
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if isinstance(stream, io.TextIOWrapper):
                     stream.reconfigure(errors="replace")  # a terminal without Unicode shows question marks and no error
             options = _parser().parse_args(arguments)
-            options.command(options, interrupts)
+            code = options.command(options, interrupts) or 0
             sys.stdout.flush()
     except KeyboardInterrupt as error:
         return _fail(130, "interrupted.", error)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(1, f"could not read or write{file or ' its output'}: {error.strerror or error}.", error)
     except (RuntimeError, ArithmeticError, ImportError, MemoryError) as error:
         return _fail(1, str(error), error)
-    return 0
+    return code
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands.add_parser("train", help="train a network and write a run folder", formatter_class=_Help))
     _add_predict(commands.add_parser("predict", help="show what a trained network says of test images", formatter_class=_Help))
+    _add_doctor(commands.add_parser("doctor", help="say what is wrong with a training script", formatter_class=_Help))
     return parser
 
 
@@ -121,6 +122,17 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", metavar="DIR", type=Path, help="where MNIST's files are now, if not where they were")
 
 
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_doctor)
+    parser.description = (
+        "Run a training script, follow its steps for some seconds, and report mistakes in its loop, loss, data and network. "
+        "Exit code 0: nothing found; 1: warnings or errors; 2: no script."
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("file", metavar="FILE.py", help="the script; what it prints is not shown")
+    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
+
+
 def _train(options: argparse.Namespace, interrupts: Interrupts) -> None:
     values = dict(DEFAULTS[options.data])
     values |= {field.name: getattr(options, field.name) for field in fields(Configuration) if hasattr(options, field.name)}
@@ -162,6 +174,19 @@ def _predict(options: argparse.Namespace, interrupts: Interrupts) -> None:
     interrupts.check()
     indices = test.mistakes if options.mistakes else range(len(test.labels))
     display.show_predictions(Console(), run, test, indices[: options.count])
+
+
+def _doctor(options: argparse.Namespace, interrupts: Interrupts) -> int:
+    from .explain.doctor import examine
+    from .explain.doctor.report import show
+
+    diagnosis = examine(options.file, options.arguments)
+    interrupts.check()
+    if options.json:
+        print(diagnosis.to_json())  # noqa: T201 - the command line speaks here
+    else:
+        show(diagnosis, sys.stdout)
+    return 0 if diagnosis.healthy else 1
 
 
 def _by_data(option: str) -> str:

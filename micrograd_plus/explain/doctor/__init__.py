@@ -1,0 +1,6 @@
+"""The doctor: what is wrong with a training loop, its data, its loss or its network."""
+
+from .diagnosis import Diagnosis
+from .script import examine
+
+__all__ = ["Diagnosis", "examine"]

@@ -1,0 +1,114 @@
+"""The doctor's look at a script: it is run unchanged, as `__main__`, in a process of its own, and its training followed."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..findings import Finding
+from ..lines import Line, is_users
+from .diagnosis import Diagnosis
+from .examination import examined
+from .observation import Enough, Observer
+
+PATIENCE = 120.0  # seconds of wall-clock time, after which a script that shows nothing is ended
+
+
+def examine(path: str | os.PathLike[str], arguments: Sequence[str] = (), patience: float = PATIENCE) -> Diagnosis:
+    """Run a script in a process of its own, end it once enough was seen, and say what is wrong with its training.
+
+    Args:
+        path: a Python file.
+        arguments: what the script finds in `sys.argv[1:]`.
+        patience: seconds after which the process is ended, whatever it does.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no file of Python source that can be parsed.
+        RuntimeError: the process ended without a diagnosis: it was killed, or took longer than `patience`.
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"the doctor needs a Python file, {str(path)!r} is not there.")
+    if not file.is_file():
+        raise ValueError(f"the doctor needs a Python file, {str(path)!r} is a folder.")
+    try:
+        compile(file.read_bytes(), str(file), "exec")
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"the doctor needs a file of Python source, but {str(path)!r} can't be parsed: {error}.") from None
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "diagnosis.json"
+        command = [sys.executable, "-m", __package__, str(answer), str(file), *arguments]
+        environment = {
+            **os.environ,
+            "MPLBACKEND": "Agg",
+            "PYTHONPATH": os.pathsep.join([_root(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        }
+        try:
+            process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, env=environment, check=False)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(
+                f"{file.name} must come to its training within {patience:g} seconds, and did not. Give it less data, or a smaller model."
+            ) from None
+        if not answer.exists():
+            said = process.stderr.decode(errors="replace").strip().splitlines()
+            raise RuntimeError(
+                f"the process that ran {file.name} ended with code {process.returncode} and no diagnosis: {' '.join(said[-3:])}"
+            )
+        return _read(json.loads(answer.read_text(encoding="utf-8")))
+
+
+def _root() -> str:
+    return str(Path(__file__).parents[3])
+
+
+def _read(values: dict[str, Any]) -> Diagnosis:
+    findings = []
+    for value in values["findings"]:
+        line = value["line"] and Line(value["line"]["file"], value["line"]["number"])
+        fields = {name: value[name] for name in ("code", "level", "title", "seen", "why", "cure")}
+        findings.append(Finding(**fields, line=line))
+    numbers = [float(values[name]) if isinstance(values[name], str) else values[name] for name in ("first_loss", "last_loss")]
+    return Diagnosis(findings, values["subject"], values["steps"], *numbers, values["error"], tuple(values["remarks"]))
+
+
+def run(path: str, arguments: Sequence[str]) -> Diagnosis:
+    """Run a script in this process, to its end or until enough was seen, and diagnose."""
+    import runpy
+
+    file = str(Path(path).absolute())
+    sys.argv = [path, *arguments]
+    sys.path[0] = str(Path(file).parent)
+    observer, error = Observer(), ""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        with observer:
+            try:
+                names = runpy.run_path(file, run_name="__main__")
+                observer.note_names(names)
+                observer.finish()
+            except (Exception, SystemExit, Enough) as end:  # while it is handled, the script's variables are there
+                observer.look_around(_frames(end))
+                observer.finish()
+                if isinstance(end, SystemExit):
+                    error = f"SystemExit: {end.code}" if end.code not in (None, 0) and not observer.steps else ""
+                elif not isinstance(end, Enough) and not observer.truncated:
+                    error = _told(end)
+        return examined(observer, Path(path).name, error)
+
+
+def _frames(error: BaseException) -> list[Any]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_users(frame.f_code.co_filename)][::-1]
+
+
+def _told(error: BaseException) -> str:
+    """A traceback of the user's frames alone."""
+    frames = [entry for entry in traceback.extract_tb(error.__traceback__) if is_users(entry.filename) and "runpy" not in entry.filename]
+    return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
