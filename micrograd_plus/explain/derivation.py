@@ -14,7 +14,7 @@ from .tape import Event, Tape, Value, record
 from .trace import input_name, local_derivative, option, share
 
 MAX_VALUES, MAX_ELEMENTS = 60, 36
-TWICE = re.compile(r"\((\([^()]*\))\)|(?<=\\left\()\\left\(([^()]*)\\right\)(?=\\right\))")  # brackets in brackets
+TWICE = re.compile(r"\((\([^()]*\))\)|(?<=\\left[(|])\\left\(([^()]*)\\right\)(?=\\right[)|])")  # brackets in brackets
 
 
 class Derivation:

@@ -250,7 +250,7 @@ def formula_of(tape: Tape, value: Value) -> Formula:
         return _formula(*_call(value.name, count), *[_said(f"<g>, the part that is <{i}>") for i in range(count)])
     if rule is rules.einsum:
         return _formula(*_call("einsum", count, ", <subscripts>"), *[_said("<g>, times the other operands, summed")] * count)
-    if rule is rules.transpose and (len(value.shape) != 2 or value.options["axes"] == (0, 1)):
+    if rule is rules.transpose and (len(value.shape) != 2 or value.options.get("axes") == (0, 1)):
         return _formula(*_call("transpose", 1, ", <axes>"), _said("<g>, with its axes put back"))
     if rule is rules.matmul:
         x, y = (tape.values[place].shape if place is not None else () for place in value.inputs)
