@@ -45,6 +45,7 @@ LOSSES = {
 }
 KEPT_ROUNDS = 2  # at the end; the first is kept too
 KEPT_INPUTS = 2_000_000  # numbers
+KEPT_LABELS = 2000  # batches
 
 
 class Enough(BaseException):  # noqa: N818 - it is no error: it ends a script of which enough was seen
@@ -98,6 +99,18 @@ class LossCall(NamedTuple):
     @property
     def kind(self) -> str:
         return LOSSES[self.name]
+
+
+class Labels(NamedTuple):
+    """The labels of one call of a loss; `whole` is the array of which they are a view, else they themselves."""
+
+    values: np.ndarray
+    whole: np.ndarray
+    one_per_example: bool
+    weighted: bool
+    line: Line | None
+    step: int
+    kind: str
 
 
 class Round:
@@ -165,8 +178,8 @@ class Observer:
         self.calls: list[Call] = []
         self.called: dict[int, tuple[bool, Line | None]] = {}  # each module that was: whether ever while recording, and where from
         self.first_losses: list[LossCall] = []
-        self.labels: list[np.ndarray] = []
-        self.last_targets: Any = None
+        self.labels: list[Labels] = []
+        self.last_loss: LossCall | None = None
         self.layer_inputs: dict[int, list[np.ndarray]] = defaultdict(list)
         self.kept_inputs = 0
         self.names: dict[int, str] = {}
@@ -456,19 +469,37 @@ class Observer:
                 root_call.in_loss = True
         if recorded and self.close:
             self.round.loss_calls.append(call)
-        elif recorded:
-            self.last_targets = targets
+        if recorded:
+            self.last_loss = call
         if recorded and len(self.first_losses) < 4:
             self.first_losses.append(call)
         out = original(*args, **kwargs)
         if recorded and isinstance(out, Tensor):
+            done = call._replace(out=out)
             if self.close:
-                self.round.loss_calls[-1] = call._replace(out=out)
+                self.round.loss_calls[-1] = done
+            if self.first_losses and self.first_losses[-1] is call:
+                self.first_losses[-1] = done
+            self.last_loss = done
             if out._node is not None and out.size == 1:
                 self._note_loss(out._node)
-            if LOSSES[name] == "classes" and len(self.labels) < 2000:
-                self.labels.append(np.asarray(_raw(targets)).reshape(-1))
+            if call.kind in ("classes", "binary") and len(self.labels) < KEPT_LABELS:
+                self._note_labels(call)
         return out
+
+    def _note_labels(self, call: LossCall) -> None:
+        array = np.asarray(_raw(call.targets))
+        if array.ndim > 1 and (call.kind == "classes" or array.size != len(array)):
+            return
+        values = whole = array.reshape(-1)
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        if whole.size != len(whole) or whole.dtype != array.dtype:
+            whole = values
+        calls = [c for c in self.round.calls if c.array is not None]
+        one = bool(calls) and len(calls[-1].array) == len(values)
+        weighted = call.options.get("weight") is not None or call.options.get("pos_weight") is not None
+        self.labels.append(Labels(values.copy(), whole.reshape(-1), one, weighted, call.line, self.steps, call.kind))
 
     def _accuracy(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         for call in self.round.calls[-2:]:
