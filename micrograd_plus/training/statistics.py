@@ -62,7 +62,8 @@ class Statistics(Callback):
 
     - `x`, the epochs done, `step`, the steps done, and `seconds` since the start;
     - `layers`, for each layer with a weight: `weights`, `[max |w|, standard deviation, counts]` of a histogram from -max |w| to max |w|;
-      `gradients`, `[root mean square, share of zeros, counts]` of a histogram of log10 |g| with 3 bins to a power of ten from -12 to 2;
+      `gradients`, `[root mean square, share of those under 1e-12, counts]` of a histogram of log10 |g| with 3 bins to a power of ten
+      from -12 to 2;
       `ratio`, the norm of the last step's change of the weights, divided by that of the weights; `dead`, how many units of the
       activation that follows give the same output for all images of the sample, null where none follows;
     - `samples`: the predicted probabilities of some validation images, in thousandths.
@@ -237,15 +238,15 @@ def weight_histogram(weights: NDArray[Any]) -> list[Any]:
 
 
 def gradient_histogram(slope: NDArray[Any], picked: NDArray[Any]) -> list[Any]:
-    """[root mean square of all, share of zeros, counts of log10 |g|], the latter two of those picked."""
-    count = (HIGHEST - LOWEST) * PER_DECADE
+    """[root mean square of all, share under 10**LOWEST, counts of log10 |g|], the latter two of those picked."""
     sizes = np.abs(picked)
-    zeros = float(np.mean(sizes == 0))
-    sizes = sizes[sizes > 0]  # NaN is dropped too
-    bins = np.clip(np.floor((np.log10(sizes) - LOWEST) * PER_DECADE), 0, count - 1).astype(np.intp)
+    tiny = float(np.mean(sizes < 10.0**LOWEST))
+    sizes = sizes[sizes >= 10.0**LOWEST]  # NaN is dropped too
+    count = (HIGHEST - LOWEST) * PER_DECADE
+    bins = np.minimum((np.log10(sizes) - LOWEST) * PER_DECADE, count - 1).astype(np.intp)
     flat = slope.reshape(-1)
     mean_square = float(flat @ flat) / flat.size
-    return [rounded(math.sqrt(mean_square)), rounded(zeros), np.bincount(bins, minlength=count).tolist()]
+    return [rounded(math.sqrt(mean_square)), rounded(tiny), np.bincount(bins, minlength=count).tolist()]
 
 
 @contextmanager

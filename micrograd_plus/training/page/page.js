@@ -109,7 +109,7 @@ class Chart {
     parts.push(s("path", { class: "axis", d: `M${left} ${height - bottom}H${width - right}` }));
     parts.push(label((left + width - right) / 2, height - 4, "epochs"));
     if (this.guide) parts.push(s("path", { class: "guide", d: `M${left} ${py(this.guide.value)}H${width - right}` }),
-      label(width - right, py(this.guide.value) - 5, this.guide.name, "end"));
+      label(left + 4, py(this.guide.value) - 5, this.guide.name, "start", "over"));
     const cursor = xCursor(), keys = [], said = [];
     for (const line of lines) {
       const points = line.points.filter(p => usable(p[1]));
@@ -140,7 +140,7 @@ class Heat {
     this.svg = s("svg", { role: "img", height: 190 });
     this.key = h("ul", { class: "key" });
     const swatch = h("span", { class: `swatch ${css}` });
-    host.append(h("figure", {}, h("figcaption", {}, swatch, title, h("span", {}, ", " + unit)), this.key, this.canvas, this.svg));
+    host.append(h("figure", {}, h("figcaption", {}, swatch, title, h("span", {}, ", " + unit)), this.key, h("div", {}, this.canvas, this.svg)));
     follow(this.svg, () => this.scale);
   }
 
@@ -183,8 +183,7 @@ class Heat {
     const ratio = devicePixelRatio || 1, width = end - left, height = bottom - top, canvas = this.canvas;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
-    Object.assign(canvas.style, { left: left + "px", top: this.svg.offsetTop + top + "px", width: width + "px", height: height + "px" });
-    this.svg.style.zIndex = 1;
+    Object.assign(canvas.style, { left: left + "px", top: top + "px", width: width + "px", height: height + "px" });
     const context = canvas.getContext("2d"), [r, g, b] = getComputedStyle(document.body).getPropertyValue("--heat").trim().split(" ").map(Number);
     context.scale(ratio, ratio);
     context.imageSmoothingEnabled = false;
@@ -229,7 +228,8 @@ function setUp() {
     h("div", {}, h("dt", {}, name.replace("_", " ")), h("dd", {}, value === true ? "yes" : value === false ? "no" : String(value)))));
   byId("layers-prose").textContent =
     `Measured on ${run.probe} training images, the same throughout, without dropout. A unit is dead where it gives the same output for all of them. ` +
-    "The update-to-weight ratio is the size of a step's change of a layer's weights, divided by that of the weights; about 0.001 is a common aim.";
+    "The update-to-weight ratio is the size of the change that one step makes to a layer's weights, divided by the size of the weights; about 0.001 is a common aim.";
+  byId("tiny").textContent = `gradients under ${power(run.bins.lowest)}`;
   const pair = (point, epoch, held) => () => [
     { name: "batches", css: "thin", thin: true, points: record.points.map(p => [p[0], p[point]]) },
     { name: "training", css: "train", dots: true, points: record.epochs.map(e => [e.epoch, e[epoch]]) },
@@ -263,7 +263,7 @@ function setUp() {
         return used.length ? [Math.floor(Math.min(...used)), Math.ceil(Math.max(...used))] : [-6, 0];
       },
       ticks: (low, high) => linearTicks(low, high, 6).filter(Number.isInteger).map(y => [y, power(y)]),
-      note: item => [["root mean square", number(item.rms)], ["exactly 0", percent(item.zeros)]],
+      note: item => [["root mean square", number(item.rms)], [`under ${power(run.bins.lowest)}`, percent(item.zeros)]],
     }),
   ]);
   byId("samples").replaceChildren(...run.images.map((pixels, i) => {
