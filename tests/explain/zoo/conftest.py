@@ -1,0 +1,1 @@
+collect_ignore_glob = ["sick/*", "healthy/*"]  # scripts: to import one is to run it
