@@ -1,5 +1,6 @@
 """Names for the values of a tape: those of the user's variables, or x1, v1, c1 where there are none."""
 
+import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,20 @@ def user_variables() -> dict[str, Any]:
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    return {} if frame is None else {**frame.f_globals, **frame.f_locals}
+    return {} if frame is None else {**frame.f_globals, **variables_of(frame)}
+
+
+def variables_of(frame: Any) -> dict[str, Any]:
+    """A frame's own variables, in a dict of its own.
+
+    Before Python 3.13, a function's frame keeps the dict that `f_locals` gives, and with it every value in it, until it ends: a
+    graph would not be freed. Where nobody else refers to that dict, it is emptied.
+    """
+    variables = frame.f_locals
+    found = dict(variables)
+    if type(variables) is dict and frame.f_code.co_flags & inspect.CO_OPTIMIZED and sys.getrefcount(variables) <= 3:
+        variables.clear()
+    return found
 
 
 def names_of(tape: Tape, variables: Mapping[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -289,8 +290,9 @@ def dropped_constant(tape: Tape, value: Value, position: int) -> np.ndarray | No
     else:
         constant = x - y if position else y + x
     scale = float(np.finfo(value.dtype).eps * 4 * max(np.abs(x).max(initial=0), np.abs(y).max(initial=0)))
-    if constant.size and np.ptp(constant) <= scale:
-        constant = np.asarray(constant.reshape(-1)[0])
+    first = constant.reshape(-1)[0] if constant.size else math.nan
+    if (constant == first).all() or (math.isfinite(scale) and np.ptp(constant) <= scale):
+        constant = np.asarray(first)
     return _shortest(constant, scale)
 
 

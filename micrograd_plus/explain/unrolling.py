@@ -21,6 +21,7 @@ from .tape import Value as Entry
 MAX_SCALARS = 20_000
 ROWS = 12  # of the report's table
 TOLERANCE = 1e-9  # of the largest gradient
+ROUNDING = 1e5  # units in the last place of the largest gradient
 
 Array = Any  # an object array of Values and floats
 
@@ -36,7 +37,7 @@ class Unrolled:
         difference: the largest difference between a gradient of the Values, which are double-precision numbers, and that of the same
             operations run again on float64 Tensors.
         rounding: the same with the gradients of the graph itself, in its own dtype.
-        equal: whether `difference` is at most 1e-9 of the largest gradient.
+        equal: whether `difference` is at most 1e-9 of the largest gradient, and `rounding` no more than rounding can make.
         counts: the number of Values, by operation ("" for the numbers that it starts with).
         assumed: how many constants the graph did not keep and nothing tells; they were taken as 0, which changes no gradient.
         report: all this in words.
@@ -591,13 +592,14 @@ def _compared(tape: Tape, names: list[str], writer: _Writer, root: Value, loss: 
         difference = max(difference, _difference(of_values, again), key=_nan_last)
         rounding = max(rounding, _difference(of_values, of_tensor), key=_nan_last)
         scale = float(np.max(np.abs(again), initial=scale, where=np.isfinite(again)))
+    eps = max(float(np.finfo(entry.dtype).eps) for entry in tape.values if entry.kind == "leaf")
     found = Unrolled(
         root=root,
         leaves=leaves,
         value_difference=_difference(np.array(root.data), np.array(loss.item())),
         difference=difference,
         rounding=rounding,
-        equal=difference <= TOLERANCE * scale,
+        equal=difference <= TOLERANCE * scale and rounding <= ROUNDING * eps * scale,
         counts=_counts(root),
         assumed=writer.assumed,
         report="",
@@ -646,9 +648,19 @@ def _report(found: Unrolled, name: str, operations: int, value: float, rows: lis
             *[f"  {a:<{first}}  {b:>{second}}  {c:>{third}}".rstrip() for a, b, c in table],
             *([f"  ... and {len(rows) - ROWS:,} more"] if len(rows) > ROWS else []),
             "",
-            f"All {len(rows):,} gradients are equal: they differ by at most {number(found.difference, 2)} where the Tensors "
-            f"are float64,\nand by {number(found.rounding, 2)} from those in their own dtype, which is rounding."
-            if found.equal
-            else f"The gradients DIFFER, by up to {number(found.difference, 2)}: the pullback of a rule must be wrong.",
+            _verdict(found, len(rows)),
         ]
+    )
+
+
+def _verdict(found: Unrolled, count: int) -> str:
+    again, own = number(found.difference, 2), number(found.rounding, 2)
+    if found.equal:
+        return (
+            f"All {count:,} gradients are equal: they differ by at most {again} where the Tensors are float64,\n"
+            f"and by at most {own} from those in their own dtype, which is rounding."
+        )
+    return (
+        f"The gradients DIFFER: by up to {again} where the Tensors are float64, and by up to {own} from those of the graph.\n"
+        "A pullback is wrong, or an array of the graph was changed in place since it was used."
     )
