@@ -45,6 +45,7 @@ LOSSES = {
 }
 KEPT_ROUNDS = 2  # at the end; the first is kept too
 KEPT_INPUTS = 2_000_000  # numbers
+HELD_INPUTS = 20_000_000
 KEPT_LABELS = 2000  # batches
 
 
@@ -75,6 +76,8 @@ class Call:
         self.layer_input: Any = None
         self.output: Any = None
         self.node: Any = None
+        self.given = True  # whether the input is data, not what another model made
+        self.not_finite = False
         self.used = False  # whether a backward pass went through it
         self.in_loss = False
 
@@ -180,8 +183,9 @@ class Observer:
         self.first_losses: list[LossCall] = []
         self.labels: list[Labels] = []
         self.last_loss: LossCall | None = None
+        self.bad_loss: LossCall | None = None  # the first whose value was not finite
         self.layer_inputs: dict[int, list[np.ndarray]] = defaultdict(list)
-        self.kept_inputs = 0
+        self.kept_inputs = self.held_inputs = 0
         self.names: dict[int, str] = {}
         self.arrays: dict[str, np.ndarray] = {}
         self.values: dict[tuple[int, ...], list[float]] = defaultdict(list)
@@ -436,6 +440,12 @@ class Observer:
         self.models.setdefault(id(module), module)
         given = args[0] if args else next(iter(kwargs.values()), None)
         call = Call(module, _array_of(given), self.steps, engine._state.recording, user_line())
+        call.given = not (isinstance(given, Tensor) and given._requires_grad)
+        if call.array is not None and call.array.dtype.kind == "f":
+            call.not_finite = not math.isfinite(float(call.array.sum(dtype=np.float64)))
+        self.held_inputs += 0 if call.array is None else call.array.size
+        if self.held_inputs > HELD_INPUTS and not call.not_finite:
+            call.array = None
         self.calls.append(call)
         self.round.calls.append(call)
         self._call = call
@@ -481,6 +491,8 @@ class Observer:
             if self.first_losses and self.first_losses[-1] is call:
                 self.first_losses[-1] = done
             self.last_loss = done
+            if self.bad_loss is None and not np.isfinite(out._data).all():
+                self.bad_loss = done
             if out._node is not None and out.size == 1:
                 self._note_loss(out._node)
             if call.kind in ("classes", "binary") and len(self.labels) < KEPT_LABELS:
