@@ -258,6 +258,7 @@ __all__ = [
     "custom_rule",
     "debug",
     "default_dtype",
+    "derivation",
     "diag",
     "diagonal",
     "dot",
@@ -284,6 +285,7 @@ __all__ = [
     "load_model",
     "logsumexp",
     "maximum",
+    "memory_report",
     "minimum",
     "moveaxis",
     "no_grad",
@@ -316,10 +318,12 @@ __all__ = [
     "tile",
     "topk",
     "trace",
+    "trace_backward",
     "train_epoch",
     "train_test_split",
     "tril",
     "triu",
+    "unroll",
     "unstack",
     "value_and_grad",
     "visualize_computation_graph",
@@ -331,7 +335,15 @@ __all__ = [
 
 
 # Imported when first asked for, with all that they need.
-_LATER = {"compile": "compiler", "debug": "explain.debug", "explore": "explain.explore"}
+_LATER = {
+    "compile": "compiler",
+    "debug": "explain.debug",
+    "derivation": "explain.derivation",
+    "explore": "explain.explore",
+    "memory_report": "explain.memory",
+    "trace_backward": "explain.trace",
+    "unroll": "explain.unrolling",
+}
 
 
 def __getattr__(name: str) -> Any:

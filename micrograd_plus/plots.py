@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .explain.names import given_names, user_variables
+from .explain.numbers import nested
+from .explain.tape import Value, record, unwalked
 from .files import replacing
 from .layers import Parameter
-from .tensor import Node, Part, Tensor
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURES, DOT = (".png", ".svg", ".pdf"), (".dot", ".gv")
 MAX_BOXES = 500
+FEW = 4  # elements that a box shows
 COLOURS = {"leaf": "#d9ead3", "constant": "#eeeeee", "operation": "#d6e4f5", "result": "#fde3c8"}
 DARK, GREY = "#5a5a5a", "#8a8a8a"
 LINES = ("#1f6fb4", "#d95f02", "#2a9d5c", "#8e5ea2", "#7f7f7f")
@@ -62,22 +66,25 @@ def plot_training_history(history: Mapping[str, Sequence[float]], filename: str 
     return figure
 
 
-def visualize_computation_graph(tensor: Tensor, filename: str | os.PathLike[str]) -> None:
+def visualize_computation_graph(tensor: Tensor, filename: str | os.PathLike[str], names: Mapping[str, Any] | None = None) -> None:
     """Draw the graph that `tensor` was computed through, inputs on the left, `tensor` on the right.
 
-    A box is an operation (its rule, its shape, or its value where that is one number and still known), a leaf that requires
-    a gradient, or a constant. Constants appear where the graph keeps them: not those of a linear rule, such as the 1 in x + 1.
+    A box is an operation, a leaf that requires a gradient, or a constant. It shows the name of the variable or parameter, where there
+    is one; the shape, with the values where they are few and still known; and the gradient of `tensor`, where that is one number: its
+    elements, or of many their norm. Constants appear where the graph keeps them: not those of a linear rule, such as the 1 in x + 1.
+    No `.grad` changes and nothing is freed.
 
     Args:
         tensor: one that requires a gradient, before `backward()` frees its graph.
         filename: `.svg`, `.png` or `.pdf`, drawn here; `.dot` or `.gv` for Graphviz's language, which needs no library.
+        names: Tensors, Modules, and lists and dicts of Tensors, by name; by default the variables that the caller sees.
 
     Raises:
         ValueError: the tensor has no graph, the picture would have more than 500 boxes, or another suffix.
         RuntimeError: a backward() has freed the graph.
     """
     suffix = _require_suffix(filename, PICTURES + DOT)
-    boxes = _boxes(tensor)
+    boxes = _boxes(tensor, user_variables() if names is None else names)
     if suffix in DOT:
         with replacing(filename) as temporary:
             temporary.write_text(_dot(boxes), encoding="utf-8")
@@ -101,76 +108,57 @@ class _Box:
     inputs: "list[_Box]" = field(default_factory=list)
 
 
-def _boxes(tensor: Tensor) -> list[_Box]:
+def _boxes(tensor: Tensor, variables: Mapping[str, Any]) -> list[_Box]:
     """What the graph of a tensor consists of, inputs before what is computed from them, the tensor itself last."""
-    if not tensor.requires_grad:
-        raise ValueError(
-            f"a graph is recorded only for what requires a gradient, got a tensor of shape {tensor.shape} that doesn't. "
-            "Set requires_grad=True on an input, and compute it outside no_grad()."
-        )
-    values: dict[Any, Any] = {}  # of nodes whose output is held: by the caller, or by what was computed from it
-    nodes: set[Node | Part] = set()
-    pending = [tensor._node or tensor]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, Tensor) or node in nodes:
-            continue
-        nodes.add(node)
-        if isinstance(node, Node):
-            if node.pullbacks is None:
-                raise RuntimeError(
-                    "a picture needs the whole graph, but a backward() has freed a part of it. "
-                    "Draw it before backward(), or call backward(retain_graph=True)."
-                )
-            values.update((x._node, x.data) for x in node.inputs if isinstance(x, Tensor))
-        if (held := node.output()) is not None:
-            values[node] = held.data
-        pending += [edge for edge in node.edges() if edge is not None]
-    found: dict[Any, _Box] = {}
-    for node in sorted(nodes, key=lambda node: node.order):
+    with np.errstate(all="ignore"):
+        tape = record(tensor, who="a picture") if tensor.size == 1 else unwalked(tensor, who="a picture")
+    names = given_names(tape, variables)
+    boxes: list[_Box] = []
+    of_values: list[_Box] = []
+    for value in tape.values:
         inputs: list[_Box] = []
-        known: list[Any] = []
-        for x, edge in zip(node.inputs if isinstance(node, Node) else node.edges(), node.edges(), strict=True):
-            shown = x if edge is None else edge
-            made = isinstance(shown, (Node, Part))
-            known.append(values.get(shown) if made else _data(shown))
-            if shown is not None:
-                key = shown if made else object() if isinstance(shown, (int, float)) else id(shown)
-                inputs.append(found[key] if key in found else found.setdefault(key, _source(shown)))
-        if isinstance(node, Node) and node not in values and node.shape == () and all(np.shape(x) == () and x is not None for x in known):
-            with np.errstate(all="ignore"):
-                values[node] = node.rule(*known, **node.options)[0]
-        title = getattr(node.rule, "__name__", repr(node.rule)) if isinstance(node, Node) else f"output {node.index}"
-        found[node] = _Box("operation", title, [_described(node.shape, values.get(node))], inputs)
-    if tensor._node is None:
-        return [_source(tensor)]
-    found[tensor._node].kind = "result"
-    return list(found.values())
+        for place, number in zip(value.inputs, value.numbers, strict=True):
+            if number is not None:
+                boxes.append(_Box("constant", "constant", [f"= {number:.4g}"]))
+            if place is not None or number is not None:
+                inputs.append(boxes[-1] if place is None else of_values[place])
+        of_values.append(_box(value, names.get(value.index), inputs))
+        boxes.append(of_values[-1])
+    if tape.values[-1].inputs:
+        boxes[-1].kind = "result"
+    return boxes
 
 
-def _source(x: Any) -> _Box:
-    """The box of something that no recorded operation made."""
-    data = np.asarray(_data(x))
-    if not isinstance(x, Tensor) or not x.requires_grad:
-        return _Box("constant", "constant", [_described(data.shape, data)])
-    return _Box("leaf", "Parameter" if isinstance(x, Parameter) else "leaf", [_described(data.shape, data), "requires_grad"])
+def _box(value: Value, name: str | None, inputs: list[_Box]) -> _Box:
+    """The box of a value, which a variable may name."""
+    if value.kind in ("leaf", "constant"):
+        title = name or ("Parameter" if isinstance(value.edge, Parameter) else value.kind)
+    else:
+        title = f"{name} = {value.name}" if name else value.name
+    if isinstance(value.gradient, tuple) or isinstance(value.data, tuple):
+        return _Box("operation", title, [f"{len(value.shape)} outputs"], inputs)
+    lines = [_described(value.shape, value.data)]
+    if value.gradient is not None:
+        few = np.size(value.gradient) <= FEW
+        lines.append(f"grad {nested(np.asarray(value.gradient))}" if few else f"|grad| {_norm(value.gradient):.4g}")
+    return _Box(value.kind if value.kind in ("leaf", "constant") else "operation", title, lines, inputs)
 
 
-def _data(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
+def _norm(x: Any) -> float:
+    return float(np.sqrt(np.sum(np.square(np.asarray(x, np.float64)))))
 
 
-def _described(shape: Any, value: Any) -> str:
-    """The shape, with the value where it is known and one number."""
-    text = str(tuple(shape))
-    return text if value is None or np.size(value) != 1 else f"{text if shape else ''} = {np.asarray(value).item():.4g}".strip()
+def _described(shape: Any, data: Any) -> str:
+    """The shape, with the values where they are known and few."""
+    text = str(tuple(shape)) if shape else ""
+    return text if data is None or np.size(data) > FEW else f"{text} = {nested(np.asarray(data))}".strip()
 
 
 def _dot(boxes: list[_Box]) -> str:
     number = {box: i for i, box in enumerate(boxes)}
     lines = ["digraph computation {", "  rankdir=LR;", '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=10];']
     for box, i in number.items():
-        label = "\\n".join([box.title, *box.lines])
+        label = "\\n".join(text.replace("\\", r"\\").replace('"', r"\"") for text in (box.title, *box.lines))
         lines.append(f'  n{i} [label="{label}", fillcolor="{COLOURS[box.kind]}"];')
     lines += [f"  n{number[x]} -> n{i};" for box, i in number.items() for x in box.inputs]
     return "\n".join([*lines, "}", ""])
@@ -252,10 +240,12 @@ def _spread(cells: list[_Cell], wanted: list[float]) -> None:
 def _drawn(boxes: list[_Box]) -> "tuple[Figure, float]":
     """The figure, one inch per unit of its axes, and the resolution that keeps a wide one within bounds."""
     figure = _new_figure()
+    from matplotlib.font_manager import FontProperties
     from matplotlib.patches import FancyBboxPatch, PathPatch
     from matplotlib.path import Path as Curve
     from matplotlib.textpath import TextPath
 
+    fonts = {title: FontProperties(size=FONT_SIZE, weight="bold" if title else "normal") for title in (True, False)}
     columns = _columns(boxes)
     _arrange(columns)
     axes = figure.add_axes((0, 0, 1, 1))
@@ -263,8 +253,9 @@ def _drawn(boxes: list[_Box]) -> "tuple[Figure, float]":
     x = 0.0
     spans: dict[_Cell, tuple[float, float]] = {}
     for cells in columns:
-        texts = [text for c in cells if c.box for text in (c.box.title, *c.box.lines)]
-        width = max(np.ptp(TextPath((0, 0), text, size=FONT_SIZE).vertices[:, 0]) for text in set(texts)) / 72 + 0.3
+        texts = {(text, i == 0) for c in cells if c.box for i, text in enumerate((c.box.title, *c.box.lines))}
+        widths = [TextPath((0, 0), text.replace("$", "S"), prop=fonts[title]).vertices[:, 0] for text, title in texts]
+        width = max(np.ptp(xs) for xs in widths) / 72 + 0.3
         spans.update((c, (x, x + width)) for c in cells)
         x += width + COLUMN_GAP
     for cell, (left, right) in spans.items():
@@ -276,8 +267,8 @@ def _drawn(boxes: list[_Box]) -> "tuple[Figure, float]":
             corner, rounded = (left, y - height), "round,pad=0,rounding_size=0.06"
             axes.add_patch(FancyBboxPatch(corner, right - left, height, rounded, facecolor=COLOURS[cell.box.kind], edgecolor=DARK))
             for i, text in enumerate((cell.box.title, *cell.box.lines)):
-                weight, top = "normal" if i else "bold", y - 0.06 - LINE_HEIGHT * i
-                axes.text(middle, top - LINE_HEIGHT / 2, text, ha="center", va="center_baseline", fontsize=FONT_SIZE, weight=weight)
+                top = y - 0.06 - LINE_HEIGHT * (i + 0.5)
+                axes.text(middle, top, text, ha="center", va="center_baseline", font=fonts[i == 0], parse_math=False)
         for other in cell.after:
             start, end = (right, cell.y), (spans[other][0], other.y)
             bend = (start[0] + end[0]) / 2

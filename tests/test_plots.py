@@ -2,12 +2,14 @@ import builtins
 import itertools
 import re
 import struct
+import types
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 from micrograd_plus import CrossEntropyLoss, Linear, ReLU, Sequential, Tensor, apply, no_grad, plots, randn
+from micrograd_plus.explain.tape import unwalked
 from micrograd_plus.utils import plot_training_history, visualize_computation_graph
 
 pytest.importorskip("matplotlib")
@@ -23,10 +25,14 @@ def svg_texts(path):
     return [text for element in ET.parse(path).iter() if element.tag.endswith("}text") for text in element.itertext()]
 
 
-def dot(tensor, folder):
+def dot(tensor, folder, names=types.MappingProxyType({})):
     """The labels by node, and the edges, of the DOT text of a tensor's graph."""
     path = folder / "graph.dot"
-    visualize_computation_graph(tensor, path)
+    visualize_computation_graph(tensor, path, names)
+    return parsed(path)
+
+
+def parsed(path):
     text = path.read_text()
     assert text.startswith("digraph computation {\n") and text.endswith("}\n")
     labels = {name: label.split("\\n") for name, label in re.findall(r'(n\d+) \[label="([^"]*)"', text)}
@@ -42,6 +48,10 @@ def numbers():
 def mlp_loss():
     model = Sequential(Linear(2, 8), ReLU(), Linear(8, 3))
     return CrossEntropyLoss()(model(randn(4, 2)), np.array([0, 1, 2, 0]))
+
+
+def mlp_loss_leaves(loss):
+    return [value.edge for value in unwalked(loss).values if value.kind == "leaf"]
 
 
 def chain(x, length):
@@ -94,10 +104,10 @@ def test_the_graph_of_a_product_and_a_sum(numbers, tmp_path):
     a, b = numbers
     labels, edges = dot(a * b + a, tmp_path)
     assert labels == {
-        "n0": ["leaf", "= 2", "requires_grad"],
-        "n1": ["leaf", "= 3", "requires_grad"],
-        "n2": ["multiply", "= 6"],
-        "n3": ["add", "= 8"],
+        "n0": ["leaf", "= 2", "grad 4"],
+        "n1": ["leaf", "= 3", "grad 2"],
+        "n2": ["multiply", "= 6", "grad 1"],
+        "n3": ["add", "= 8", "grad 1"],
     }
     assert sorted(edges) == [("n0", "n2"), ("n0", "n3"), ("n1", "n2"), ("n2", "n3")]
 
@@ -107,8 +117,11 @@ def test_the_graph_of_a_network(mlp_loss, tmp_path):
     titles = [label[0] for label in labels.values()]
     assert titles.count("Parameter") == 4 and titles.count("constant") == 3  # the inputs, the labels and what they count
     assert [title for title in titles if title not in ("Parameter", "constant")] == ["affine", "relu", "affine", "cross_entropy", "mean"]
-    assert ["Parameter", "(2, 8)", "requires_grad"] in labels.values() and ["affine", "(4, 3)"] in labels.values()
-    assert labels["n11"] == ["mean", f"= {mlp_loss.item():.4g}"] and len(edges) == 11
+    mlp_loss.backward(retain_graph=True)
+    leaves = [box for box in labels.values() if box[:2] == ["Parameter", "(2, 8)"]]
+    (weight,) = (x for x in mlp_loss_leaves(mlp_loss) if x.shape == (2, 8))
+    assert leaves == [["Parameter", "(2, 8)", f"|grad| {np.linalg.norm(weight.grad):.4g}"]]
+    assert labels["n11"] == ["mean", f"= {mlp_loss.item():.4g}", "grad 1"] and len(edges) == 11
 
 
 def test_a_tensor_used_twice_has_two_arrows_from_one_box(numbers, tmp_path):
@@ -121,19 +134,46 @@ def test_equal_numbers_are_boxes_of_their_own_and_a_constant_array_is_one(number
     a, b = numbers
     x = Tensor([1.0, 2.0])
     labels, _ = dot(((a**2) * x + (b**2) * x).sum(), tmp_path)
-    assert sorted(label[1] for label in labels.values() if label[0] == "constant") == ["(2,)", "= 2", "= 2"]
+    assert sorted(label[1] for label in labels.values() if label[0] == "constant") == ["(2,) = [1, 2]", "= 2", "= 2"]
 
 
 def test_a_value_is_told_only_where_it_is_known(numbers, tmp_path):
     a, b = numbers
-    labels, _ = dot((a + 1) * 1.0 + (Tensor([1.0, 2.0], requires_grad=True) * 2).sum() * b, tmp_path)
-    told = [tuple(label) for label in labels.values()]
+    labels, _ = dot(((a + 1) * 1.0 + (b + 1)).exp(), tmp_path)
+    told = [tuple(label[:2]) for label in labels.values()]
     assert ("add", "= 3") in told  # its consumer keeps it
-    assert ("sum", "= 6") in told and ("multiply", "(2,)") in told
+    assert ("add", "") in told  # of this one nothing is kept, and the 1 is not either
+    assert ("exp", "= 1097") in told
+
+
+def test_arrays_of_few_elements_and_gradients_are_told(numbers, tmp_path):
+    x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor(np.ones((5, 5)), requires_grad=True)
+    labels, _ = dot((x * 3.0).sum() + (y * 2.0).sum(), tmp_path)
+    told = [tuple(label) for label in labels.values()]
+    assert ("leaf", "(2,) = [1, 2]", "grad [3, 3]") in told and ("leaf", "(5, 5)", "|grad| 10") in told
+    labels, _ = dot(x * 3.0, tmp_path)  # of two elements: no gradient without a cotangent
+    assert labels["n0"] == ["leaf", "(2,) = [1, 2]"]
+    assert x._grad is None
+
+
+def test_variables_parameters_and_names_are_told(tmp_path):
+    model = Sequential(Linear(2, 8))
+    inputs, weights = randn(3, 2), {"a": Tensor(2.0, requires_grad=True), 'q"': Tensor(3.0, requires_grad=True)}
+    hidden = model(inputs)
+    loss = hidden.sum() * weights["a"] * weights['q"']
+    visualize_computation_graph(loss, tmp_path / "graph.dot")
+    labels, _ = parsed(tmp_path / "graph.dot")
+    titles = [label[0] for label in labels.values()]
+    assert titles[:4] == ["inputs", "model.layers.0.weight", "model.layers.0.bias", "hidden = affine"]
+    assert titles[-1] == "loss = multiply" and "weights['a']" in titles
+    text = (tmp_path / "graph.dot").read_text()
+    assert r"weights['q\"']" in text
+    labels, _ = dot(loss, tmp_path, {"net": model})
+    assert [label[0] for label in labels.values()][:4] == ["constant", "net.layers.0.weight", "net.layers.0.bias", "affine"]
 
 
 def test_a_leaf_alone_and_the_outputs_of_a_rule_with_several(tmp_path):
-    assert dot(Tensor([1.0, 2.0], requires_grad=True), tmp_path) == ({"n0": ["leaf", "(2,)", "requires_grad"]}, [])
+    assert dot(Tensor([1.0, 2.0], requires_grad=True), tmp_path) == ({"n0": ["leaf", "(2,) = [1, 2]"]}, [])
 
     def split(x):
         return (x[:1], x[1:]), (lambda g: np.concatenate(g),)
@@ -141,14 +181,14 @@ def test_a_leaf_alone_and_the_outputs_of_a_rule_with_several(tmp_path):
     first, second = apply(split, Tensor([1.0, 2.0], requires_grad=True))
     labels, edges = dot(first + second, tmp_path)
     assert [label[0] for label in labels.values()] == ["leaf", "split", "output 0", "output 1", "add"]
-    assert len(edges) == 5
+    assert len(edges) == 5 and labels["n1"] == ["split", "2 outputs"] and labels["n3"][1:] == ["(1,) = [2]", "grad [1]"]
 
 
 def test_pictures_are_drawn(numbers, mlp_loss, tmp_path):
     a, b = numbers
     visualize_computation_graph(a * b + a, tmp_path / "small.svg")
     assert sorted(svg_texts(tmp_path / "small.svg")) == sorted(
-        ["leaf", "leaf", "= 2", "= 3", *["requires_grad"] * 2, "multiply", "= 6", "add", "= 8"]
+        ["a", "b", "= 2", "= 3", "grad 4", "grad 2", "multiply", "= 6", "add", "= 8", *["grad 1"] * 2]
     )
     visualize_computation_graph(mlp_loss, tmp_path / "mlp.PNG")
     width, height = png_size(tmp_path / "mlp.PNG")
@@ -168,7 +208,7 @@ def test_the_same_graph_gives_the_same_bytes(numbers, tmp_path):
 def test_boxes_of_a_column_do_not_overlap_and_lines_go_right(tmp_path):
     xs = [Tensor(float(i), requires_grad=True) for i in range(6)]
     layer = [sum((x * (i + 1.0) for x in xs), xs[0]).tanh() for i in range(4)]
-    columns = plots._columns(plots._boxes(sum(layer, xs[5])))
+    columns = plots._columns(plots._boxes(sum(layer, xs[5]), {}))
     plots._arrange(columns)
     for cells, following in zip(columns, [*columns[1:], []], strict=True):
         for upper, lower in itertools.pairwise(cells):
@@ -195,7 +235,7 @@ def test_a_freed_graph_is_an_error(mlp_loss, tmp_path):
     mlp_loss.backward(retain_graph=True)
     visualize_computation_graph(mlp_loss, tmp_path / "graph.gv")
     mlp_loss.backward()
-    with pytest.raises(RuntimeError, match=r"a picture needs the whole graph, but a backward\(\) has freed a part of it\. Draw it before"):
+    with pytest.raises(RuntimeError, match=r"a picture needs the whole graph, but a backward\(\) has freed a part of it\. Do this before"):
         visualize_computation_graph(mlp_loss, tmp_path / "graph.dot")
 
 

@@ -87,7 +87,7 @@ def derivation(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] | No
                 = 1 * 1 + 1 * 3
                 = 4
     """
-    tape = record(loss, gradient)
+    tape = record(loss, gradient, who="derivation()")
     _require_small(tape)
     called = names_of(tape, user_variables() if names is None else names)
     text, latex = (_Writer(tape, called, style) for style in (TEXT, LATEX))

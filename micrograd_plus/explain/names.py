@@ -36,8 +36,8 @@ def variables_of(frame: Any) -> dict[str, Any]:
     return found
 
 
-def names_of(tape: Tape, variables: Mapping[str, Any]) -> list[str]:
-    """A name for each value of a tape, all different.
+def given_names(tape: Tape, variables: Mapping[str, Any]) -> dict[int, str]:
+    """The names that variables give to values of a tape, by index.
 
     A variable that is a Tensor names its value; one that is a Module, list, tuple or dict, what it holds: model.weight, xs[0].
     """
@@ -49,13 +49,18 @@ def names_of(tape: Tape, variables: Mapping[str, Any]) -> list[str]:
             value = tape.value_of(tensor)
             if value is not None and len(names.get(value.index, path)) >= len(path):
                 names[value.index] = path
-    last = tape.values[-1]
+    return names
+
+
+def names_of(tape: Tape, variables: Mapping[str, Any]) -> list[str]:
+    """A name for each value of a tape, all different: that which a variable gives it, else x1 (a leaf), c1 (a constant), v1 (a result)."""
+    names = given_names(tape, variables)
     taken = {*names.values(), *variables}
-    if last.index not in names and "loss" not in taken:
-        names[last.index] = "loss"
+    if len(tape.values) - 1 not in names and "loss" not in taken:
+        names[len(tape.values) - 1] = "loss"
     counts = dict.fromkeys(LETTERS.values(), 0)
     for value in tape.values:
-        if value.index not in names and value.name not in (value.kind, f"output {value.part}") and value.kind == "leaf":
+        if value.index not in names and value.kind == "leaf" and value.name != "leaf":
             names[value.index] = value.name
         while value.index not in names:
             letter = LETTERS[value.kind]

@@ -16,7 +16,7 @@ from ..tensor import Node, Part, Tensor
 
 FREED = (
     "{} needs the whole graph, but a backward() has freed a part of it. "
-    "Call it before backward(), or call the earlier one as backward(retain_graph=True)."
+    "Do this before backward(), or call that one as backward(retain_graph=True)."
 )
 
 
@@ -107,22 +107,22 @@ class Tape:
         return {id(value.edge): value for value in self.values}
 
 
-def record(loss: Tensor, gradient: Any = None, model: Module | None = None) -> Tape:
+def record(loss: Tensor, gradient: Any = None, model: Module | None = None, who: str = "record()") -> Tape:
     """Walk the graph of `loss` as `gradients` does, and take note of each step. Nothing is freed, no `.grad` changes.
 
     Args:
         loss: a Tensor that requires a gradient, of one element unless `gradient` is given, before `backward()` frees its graph.
         gradient: the cotangent of `loss`, of its shape; by default 1.
         model: names the leaves that are its parameters.
+        who: what asks for it, for errors.
 
     Raises:
         TypeError: `loss` is no Tensor.
         ValueError: it requires no gradient, or `gradient` has another shape.
         RuntimeError: not one element and no `gradient`; or a part of the graph was freed before.
     """
-    nodes = graph_of(loss, "the tape")
+    values = unwalked(loss, model, who).values
     seed = engine._seed(loss, gradient)
-    values = _values(nodes, loss, {} if model is None else {id(p): name for name, p in model.named_parameters()})
     index = {id(value.edge): value.index for value in values}
     recorder = _Recorder(index, {id(loss._node or loss): seed})
     targets = {value.edge for value in values if value.requires_grad}
@@ -139,13 +139,19 @@ def record(loss: Tensor, gradient: Any = None, model: Module | None = None) -> T
     return Tape(values, recorder.events)
 
 
+def unwalked(loss: Tensor, model: Module | None = None, who: str = "unwalked()") -> Tape:
+    """The same before the walk: without events and gradients. Of a Tensor of any shape."""
+    nodes = graph_of(loss, who)
+    return Tape(_values(nodes, loss, {} if model is None else {id(p): name for name, p in model.named_parameters()}), [])
+
+
 def graph_of(loss: Tensor, who: str) -> list[Node | Part]:
     """The nodes of a graph in order of creation, all there; `who` needs them."""
     if not isinstance(loss, Tensor):
         raise TypeError(f"{who} needs a Tensor, the loss itself, got {type(loss).__name__}. Pass it before .item() or .data is taken.")
     if not loss.requires_grad:
         raise ValueError(
-            f"{who} needs a graph, which is recorded only for what requires a gradient; got a tensor of shape {loss.shape} that doesn't. "
+            f"{who} needs a graph, which is recorded only for what requires a gradient, got a tensor of shape {loss.shape} that doesn't. "
             "Set requires_grad=True on an input, and compute it outside no_grad()."
         )
     try:

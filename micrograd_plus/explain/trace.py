@@ -109,7 +109,7 @@ def trace_backward(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] 
         b: local derivative a = 2
            g * local derivative = [2, 2]
     """
-    tape = record(loss, gradient)
+    tape = record(loss, gradient, who="trace_backward()")
     return Trace(tape, names_of(tape, user_variables() if names is None else names))
 
 
