@@ -2,13 +2,17 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: train test lint types coverage check oracle fuzz bench clean
+.PHONY: train test browser lint types coverage check oracle fuzz bench clean
 
 train: .venv/.stamp-train
 	.venv/bin/micrograd-plus train $(ARGS)
 
 test: .venv/.stamp-test
 	.venv/bin/python -m pytest -n auto $(ARGS)
+
+# The pages in Chromium, which must be at /usr/bin/chromium.
+browser: .venv/.stamp-browser
+	.venv/bin/python -m pytest -m browser $(ARGS)
 
 lint: .venv/.stamp-lint
 	.venv/bin/ruff check .
@@ -17,14 +21,14 @@ lint: .venv/.stamp-lint
 types: .venv/.stamp-lint
 	.venv/bin/mypy
 
-# Of the core, without the planted bugs and the compiler's tests, which `make test` runs: they take long, and cover no more of it.
+# Of the core, by its own tests, without the planted bugs, which `make test` runs: they take long, and cover no more of it.
 coverage: .venv/.stamp-test
-	.venv/bin/python -m pytest -n auto --ignore-glob='*planted*' --ignore=tests/compiler --cov --cov-report=term
+	.venv/bin/python -m pytest -n auto --ignore-glob='*planted*' --ignore=tests/compiler --ignore=tests/explain --cov --cov-report=term
 
 check: lint types coverage
 
 oracle: .venv/.stamp-bench
-	.venv/bin/python -m pytest -m oracle $(ARGS)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n auto -m oracle $(ARGS)
 
 # Random programs against PyTorch: ARGS="--programs 100000 --seed 7" for others and more.
 fuzz: .venv/.stamp-bench

@@ -193,7 +193,7 @@ class Details {
     const facts = [["kind", graph.kindOf(i)], ["shape", shapeText(node.shape)],
       ["dtype", [node.dtype].flat().join(", ")]];
     if (graph.moduleOf(i)) facts.push(["module", graph.moduleOf(i)]);
-    for (const [name, value] of Object.entries(node.options ?? {})) facts.push([name, value]);
+    for (const [name, value] of Object.entries(node.options ?? {})) facts.push([`option ${name}`, value]);
     if (node.inputs.length) facts.push(["inputs", node.inputs.map((input, k) => [k ? ", " : "", node.kind === "part" ? "" : `${this.inputName(node, k)} = `, input !== null ? this.link(input) : node.numbers?.[k] ?? "not kept"]).flat()]);
     const uses = graph.uses[i];
     if (uses.length) facts.push(["used by", uses.slice(0, 12).flatMap((use, k) => [k ? ", " : "", this.link(use)]).concat(uses.length > 12 ? [` and ${uses.length - 12} more`] : [])]);

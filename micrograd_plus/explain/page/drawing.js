@@ -258,27 +258,26 @@ class Drawing {
     const shown = this.cut(text, width, c.font);
     c.fillText(shown, x, y);
     const used = this.measure(shown, c.font);
-    if (after && width - used > 24) {
-      c.font = `400 ${size}px ${family}`;
+    const light = `400 ${size}px ${family}`;
+    if (after && this.measure(after, light) <= width - used) {
+      c.font = light;
       c.fillStyle = this.colours.muted;
-      c.fillText(this.cut(after, width - used, c.font), x + used, y);
+      c.fillText(after, x + used, y);
     }
     return used;
   }
 
   cut(text, width, font) {
     if (this.measure(text, font) <= width) return text;
-    for (let rest = text; rest.includes(".") && !text.includes(" ");) {  // of a dotted name, the end tells more
-      rest = rest.slice(rest.indexOf(".") + 1);
-      if (this.measure(`…${rest}`, font) <= width) return `…${rest}`;
-    }
+    const dotted = text.includes(".") && !text.includes(" ");  // of a dotted name, the end tells more
+    const part = (n) => dotted ? `…${text.slice(-n)}` : `${text.slice(0, n)}…`;
     let low = 1, high = text.length;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (this.measure(`${text.slice(0, middle)}…`, font) <= width) low = middle;
+      if (this.measure(part(middle), font) <= width) low = middle;
       else high = middle - 1;
     }
-    return `${text.slice(0, low)}…`;
+    return part(low);
   }
 
   measure(text, font) {
