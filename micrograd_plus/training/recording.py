@@ -9,7 +9,7 @@ from typing import Any
 
 from .trainer import EpochMetrics
 
-MOST_EPOCHS, MOST_POINTS, MOST_SNAPSHOTS = 2000, 2000, 160  # beyond, every second one is dropped
+MOST_EPOCHS, MOST_POINTS, MOST_SNAPSHOTS = 2000, 2000, 160  # beyond, those that stand closest are dropped
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Recording:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._run: str | None = None
-        self._epochs: list[str] = []
-        self._points: list[str] = []
-        self._snapshots: list[str] = []
+        self._epochs: list[tuple[float, str]] = []  # each with the number of epochs done
+        self._points: list[tuple[float, str]] = []
+        self._snapshots: list[tuple[float, str]] = []
         self._end: str | None = None
         self._thinned = 0
 
@@ -54,15 +54,15 @@ class Recording:
 
     def add_epoch(self, metrics: EpochMetrics) -> None:
         """Add what an epoch came to."""
-        self._add(self._epochs, _json(asdict(metrics)), MOST_EPOCHS)
+        self._add(self._epochs, metrics.epoch, _json(asdict(metrics)), MOST_EPOCHS)
 
-    def add_point(self, *values: float) -> None:
-        """Add a point of the curves."""
-        self._add(self._points, _json(values), MOST_POINTS)
+    def add_point(self, x: float, *values: float | None) -> None:
+        """Add a point of the curves; x, the epochs done, is more than that of the point before."""
+        self._add(self._points, x, _json((x, *values)), MOST_POINTS)
 
     def add_snapshot(self, snapshot: Mapping[str, Any]) -> None:
         """Add the layers' state."""
-        self._add(self._snapshots, _json(snapshot), MOST_SNAPSHOTS)
+        self._add(self._snapshots, snapshot["x"], _json(snapshot), MOST_SNAPSHOTS)
 
     def end(self, status: str, message: str = "", loss: float | None = None, accuracy: float | None = None) -> None:
         """Say how the run ended. The first time counts."""
@@ -95,12 +95,15 @@ class Recording:
             new = self._since(seen if seen is not None and seen.thinned == now.thinned else None)
         return new, now
 
-    def _add(self, items: list[str], item: str, most: int) -> None:
+    def _add(self, items: list[tuple[float, str]], x: float, text: str, most: int) -> None:
         with self._changed:
             if len(items) >= most:
-                del items[1::2]
+                gap = (x - items[0][0]) / (most // 2)
+                kept = [items[0]]
+                kept.extend(item for item in items[1:] if item[0] - kept[-1][0] >= gap)
+                items[:] = kept
                 self._thinned += 1
-            items.append(item)
+            items.append((x, text))
             self._changed.notify_all()
 
     def _now(self) -> Seen:
@@ -109,7 +112,7 @@ class Recording:
     def _since(self, seen: Seen | None) -> str:
         starts = (seen.epochs, seen.points, seen.snapshots) if seen is not None else (0, 0, 0)
         lists = zip(("epochs", "points", "snapshots"), (self._epochs, self._points, self._snapshots), starts, strict=True)
-        parts = ", ".join(f'"{name}": [{", ".join(items[start:])}]' for name, items, start in lists)
+        parts = ", ".join(f'"{name}": [{", ".join(text for _, text in items[start:])}]' for name, items, start in lists)
         run = self._run if seen is None or not seen.begun else None  # its images are most of it
         return f'{{"all": {"true" if seen is None else "false"}, "run": {run or "null"}, {parts}, "end": {self._end or "null"}}}'
 

@@ -7,7 +7,6 @@ may also connect to where it came from.
 import base64
 import functools
 import hashlib
-from html import escape
 from importlib import resources
 from typing import Any
 
@@ -73,7 +72,7 @@ def describe(configuration: Configuration, dataset: ImageDataset, model: Sequent
 def _page(data: str, live: bool) -> str:
     text = _part("page.html")
     for name, value in (
-        ("policy", escape(policy(live), quote=True)),
+        ("policy", policy(live)),  # which has no double quotes
         ("style", _part("page.css")),
         ("script", _part("page.js")),
         ("data", data.replace("<", "\\u003c")),  # last, and without "</script>", which would end the element

@@ -148,11 +148,11 @@ class Statistics(Callback):
             count0, loss0, right0 = 0, 0.0, 0.0
         self._sums = (metrics.epoch, count, loss, right)
         new = count - count0
-        values = (self._x(metrics.epoch, metrics.batch), (loss - loss0) / new, (right - right0) / new, self._optimizer.lr)
-        self._recording.add_point(*(cast(float, rounded(value)) for value in values), round(now - self._started, 3))
+        values = ((loss - loss0) / new, (right - right0) / new, self._optimizer.lr)
+        self._recording.add_point(self._x(metrics.epoch, metrics.batch), *map(rounded, values), round(now - self._started, 3))
 
     def _x(self, epoch: int, batch: int) -> float:
-        return round(epoch - 1 + batch / self._batches, 4)
+        return round(epoch - 1 + batch / self._batches, 6)
 
     def _weights(self) -> list[NDArray[Any]]:
         return [layer.picked(layer.weight.data).copy() for layer in self.layers]
