@@ -1,5 +1,6 @@
 """A page on which the forward and backward pass of a graph can be stepped through."""
 
+import dataclasses
 import html
 import json
 import linecache
@@ -150,7 +151,7 @@ def _described(tape: Tape, loss: Tensor, model: Module | None, names: list[str],
     return {
         "nodes": nodes,
         "steps": steps,
-        "groups": [{"parent": group.parent, "name": group.name, "kind": group.kind} for group in groups],
+        "groups": [dataclasses.asdict(group) for group in groups],
         "grouping": kind,
         "lines": [_shown_line(line) for line in lines],
         "sources": [_shown_source(rule) for rule in sources],

@@ -1,7 +1,7 @@
 """The values of a tape in nested groups: by module, by layer of the parameters, or by line of the user's."""
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from typing import Any
 
@@ -14,7 +14,7 @@ STRETCH = 100
 Path = tuple[str, ...]
 
 
-@dataclass(eq=False)
+@dataclasses.dataclass(eq=False)
 class Group:
     """A stretch of operations that belong together.
 
@@ -22,11 +22,13 @@ class Group:
         parent: the index of the group that it lies in, None at the top.
         name: of the module as its parent knows it, or the line, or which operations.
         kind: of a module its class, where it is known; else "".
+        stretch: whether it is only a stretch of many operations, for a group that would be too large.
     """
 
     parent: int | None
     name: str
     kind: str = ""
+    stretch: bool = False
 
 
 def grouped(values: Sequence[Value], model: Module | None = None) -> tuple[list[Group], list[int | None], str]:
@@ -150,7 +152,7 @@ def _cut(groups: list[Group], places: list[int | None], values: Sequence[Value])
             for start in range(0, len(members), STRETCH):
                 part = members[start : start + STRETCH]
                 first = start * total + 1
-                groups.append(Group(parent, f"part {first:,} to {first + len(part) * total - 1:,}"))
+                groups.append(Group(parent, f"part {first:,} to {first + len(part) * total - 1:,}", stretch=True))
                 for _, inner, value_index in part:
                     if inner is not None:
                         groups[inner].parent = len(groups) - 1
@@ -191,5 +193,5 @@ def _renumbered(groups: list[Group], places: list[int | None]) -> tuple[list[Gro
     used = {group for place in places for group in _chain(groups, place)}
     order = sorted(used, key=lambda group: (len(_chain(groups, group)), group))
     number: dict[int | None, int | None] = {None: None, **{group: i for i, group in enumerate(order)}}
-    kept = [Group(number[groups[group].parent], groups[group].name, groups[group].kind) for group in order]
+    kept = [dataclasses.replace(groups[group], parent=number[groups[group].parent]) for group in order]
     return kept, [number[place] for place in places]

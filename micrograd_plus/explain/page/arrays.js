@@ -76,6 +76,7 @@ const SCALES = {
   light: [[24, 74, 140], [117, 168, 216], [246, 246, 243], [240, 165, 85], [166, 70, 0]],
   dark: [[130, 190, 255], [47, 103, 168], [35, 40, 48], [168, 98, 26], [255, 190, 105]],
 };
+const NAN_COLOURS = {light: [[205, 105, 172], [242, 212, 232]], dark: [[165, 72, 134], [84, 40, 70]]};
 const STRENGTH = 0.6;
 
 function colourOf(x, top, theme) {
@@ -97,7 +98,7 @@ function pictureOf(array, theme) {
     let rgb;
     if (Number.isFinite(x)) rgb = colourOf(x, array.top, theme);
     else if (!Number.isNaN(x)) rgb = [140, 144, 152];
-    else rgb = (i + Math.floor(i / array.cols)) % 2 ? [200, 0, 160] : theme === "dark" ? [255, 255, 255] : [0, 0, 0];
+    else rgb = NAN_COLOURS[theme][(i + Math.floor(i / array.cols)) % 2];
     image.data.set([...rgb, 255], 4 * i);
   });
   context.putImageData(image, 0, 0);

@@ -62,7 +62,7 @@ async function readGraph() {
   };
   graph.moduleOf = (i) => {
     const names = [];
-    for (let g = nodes[i].group; g !== null; g = data.groups[g].parent) names.unshift(data.groups[g].name);
+    for (let g = nodes[i].group; g !== null; g = data.groups[g].parent) if (!data.groups[g].stretch) names.unshift(data.groups[g].name);
     return nodes[i].modules?.join(" › ") ?? (data.grouping === "line" ? "" : names.join(" › "));
   };
   graph.inside = data.groups.map(() => 0);
@@ -373,7 +373,7 @@ class Explorer {
   play() {
     if (this.playing !== null) return;
     if (this.position === this.graph.timeline.length - 1) this.goTo(0, {announce: false});
-    by("play").setAttribute("aria-pressed", "true");
+    by("play").dataset.playing = "";
     by("play").ariaLabel = "Pause";
     const tick = () => {
       this.playing = setTimeout(tick, 1000 / +by("speed").value);
@@ -386,7 +386,7 @@ class Explorer {
     if (this.playing === null) return;
     clearTimeout(this.playing);
     this.playing = null;
-    by("play").setAttribute("aria-pressed", "false");
+    delete by("play").dataset.playing;
     by("play").ariaLabel = "Play";
     this.announce(`Paused. ${this.stepText(true)}`);
   }
@@ -427,7 +427,7 @@ class Explorer {
   // The whole graph where it can be read so; else the part around the result, where the backward pass begins.
   home() {
     this.fit();
-    const least = 0.62;
+    const least = 0.75;
     if (this.view.k >= least) return;
     this.view.k = least;
     const box = this.layout.boxes.get(this.layout.shown[this.graph.timeline[this.position].node ?? this.graph.data.result]);
