@@ -134,6 +134,12 @@ MISTAKES: dict[str, Mistake] = {
         "Vanishing gradients",
         "Each layer multiplies the gradient; factors below 1 shrink it exponentially with depth, and the first layers hardly learn.",
     ),
+    "MG207": Mistake(
+        "warning",
+        "The first loss is far from ln C",
+        "Untrained, a model of C classes should give each about 1/C, a loss of ln C. More means that it is confident and wrong: "
+        "the first steps only undo that.",
+    ),
     "MG407": Mistake(
         "warning",
         "The learning rate is too high",
@@ -158,12 +164,6 @@ MISTAKES: dict[str, Mistake] = {
         "warning",
         "One batch can't be overfitted",
         "A model that can't even learn a single batch by heart has a mistake in its code, or is too weak for the task.",
-    ),
-    "MG207": Mistake(
-        "warning",
-        "The first loss is far from ln C",
-        "Untrained, a model of C classes should give each about 1/C, a loss of ln C. More means that it is confident and wrong: "
-        "the first steps only undo that.",
     ),
     "MG208": Mistake(
         "warning",

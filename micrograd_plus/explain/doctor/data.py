@@ -128,7 +128,7 @@ class Features(NamedTuple):
     rows: np.ndarray
     every: np.ndarray  # rows of all inputs of an example, flattened
     line: Line | None
-    whole: bool
+    given: float | None  # the largest root mean square of a feature of what the model itself was given
 
 
 def _first_layers(o: Observer) -> Iterator[Features]:
@@ -150,7 +150,14 @@ def _first_layers(o: Observer) -> Iterator[Features]:
             stacked = stacked[:, None]
         channels = isinstance(layer, (Conv1d, Conv2d))
         rows = np.moveaxis(stacked, 1, -1) if channels and stacked.ndim > 2 else stacked
-        yield Features(layer, rows.reshape(-1, rows.shape[-1]), stacked.reshape(len(stacked), -1), call.line, full is not None)
+        yield Features(layer, rows.reshape(-1, rows.shape[-1]), stacked.reshape(len(stacked), -1), call.line, _scale(call.array))
+
+
+def _scale(array: Any) -> float | None:
+    if array is None or not array.size:
+        return None
+    rows = array.reshape(-1, array.shape[-1]) if array.ndim > 1 else array.reshape(-1, 1)
+    return float(np.sqrt(np.square(rows, dtype=np.float64).mean(axis=0)).max())
 
 
 def _same_values(whole: np.ndarray, batch: np.ndarray) -> bool:
@@ -165,7 +172,7 @@ def _normalises(layer: Module | None) -> bool:
 
 def _features(o: Observer) -> Iterator[Finding]:
     for features in _first_layers(o):
-        layer, rows, every, line, _ = features
+        layer, rows, every, line = features[:4]
         if not np.isfinite(rows).all():
             continue
         name = f"{type(layer).__name__}{tuple(layer.weight.shape)}" if isinstance(getattr(layer, "weight", None), Tensor) else type(layer).__name__
@@ -180,7 +187,8 @@ def _features(o: Observer) -> Iterator[Finding]:
             middle = np.median(rows, axis=0)
             dense = varying & (np.median(np.abs(rows - middle), axis=0) > 0)  # not those that are nearly always the same, such as dark pixels
             far = varying & (np.abs(centre) > OFF_CENTRE * spread) & (np.abs(centre) > 1)
-            if scale.max() > LARGE:
+            given = features.given
+            if scale.max() > LARGE and (given is None or given > LARGE):
                 if rows.shape[1] <= 20 and rows.shape[1] > 1:
                     seen += f" Standard deviations of its {rows.shape[1]} features: {', '.join(f'{s:.3g}' for s in spread)}."
                 yield found("MG301", seen, cure, line)

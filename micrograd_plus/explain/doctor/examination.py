@@ -3,20 +3,69 @@
 import math
 
 from ..findings import Finding
+from .catalogue import ORDER
 from .data import check_data
 from .diagnosis import Diagnosis
 from .loop import check_loop
 from .losses import check_losses
 from .network import check_network
 from .observation import Observer
+from .rates import check_rates
+
+
+# What explains what: where the first is found, the others are its consequences, or can't be told from them, and are left out.
+NETWORK = {"MG207", "MG401", "MG402", "MG403", "MG404", "MG406", "MG407", "MG408", "MG409"}
+CONSEQUENCES: dict[str, set[str]] = {
+    "MG303": NETWORK | {"MG307", "MG301"},
+    "MG307": NETWORK,
+    "MG203": NETWORK,
+    "MG204": NETWORK,
+    "MG205": NETWORK,
+    "MG206": {"MG406", "MG408", "MG207"},
+    "MG101": NETWORK - {"MG207"},
+    "MG102": NETWORK | {"MG105"},
+    "MG103": {"MG406", "MG408"},
+    "MG104": NETWORK - {"MG207"},
+    "MG105": {"MG406", "MG408", "MG402"},
+    "MG107": {"MG407", "MG409", "MG401", "MG403", "MG406"},
+    "MG110": NETWORK | {"MG106", "MG105"},
+    "MG201": {"MG406", "MG408"},
+    "MG202": {"MG406", "MG408"},
+    "MG301": NETWORK,
+    "MG302": NETWORK,
+    "MG304": {"MG407", "MG408"},
+    "MG405": NETWORK,
+    "MG403": NETWORK - {"MG403"},
+    "MG404": {"MG402", "MG406", "MG408"},
+    "MG402": {"MG406", "MG408"},
+    "MG207": {"MG401", "MG407", "MG409", "MG406", "MG408"},
+    "MG407": {"MG401", "MG409", "MG406", "MG404"},
+    "MG401": {"MG406", "MG408"},
+}
 
 
 def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[str, ...] = ()) -> Diagnosis:
     """The diagnosis of what an observer saw; it must have finished."""
-    findings: list[Finding] = [*check_loop(observer, bool(error)), *check_losses(observer), *check_data(observer), *check_network(observer)]
+    findings: list[Finding] = [
+        *check_loop(observer, bool(error)),
+        *check_losses(observer),
+        *check_data(observer),
+        *check_network(observer),
+    ]
+    known = {finding.code for finding in findings if finding.level != "note"}
+    explained = set().union(*(CONSEQUENCES.get(code, set()) for code in known))
+    if not {"MG406", "MG407", "MG408"} <= explained:
+        findings += check_rates(observer, known)
     values = max(observer.values.values(), key=len, default=[])
     first, last = (values[0], values[-1]) if values else (None, None)
-    return Diagnosis(_distinct(findings), subject, observer.steps, _number(first), _number(last), error, remarks)
+    return Diagnosis(_causes(_distinct(findings)), subject, observer.steps, _number(first), _number(last), error, remarks)
+
+
+def _causes(findings: list[Finding]) -> list[Finding]:
+    """Without what others explain."""
+    known = {finding.code for finding in findings if finding.level != "note"}
+    explained = {consequence for code in known for consequence in CONSEQUENCES.get(code, ()) if ORDER[code] < ORDER[consequence]}
+    return [finding for finding in findings if finding.code not in explained]
 
 
 def _number(value: float | None) -> float | None:

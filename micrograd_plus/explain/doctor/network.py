@@ -26,7 +26,8 @@ LAST_ROUNDS = 10
 SATURATED = 0.7  # share of a layer's outputs; a normal pre-activation of scale 1 has 1 %, of scale 5 has 60 %
 TANH_END, SIGMOID_ENDS = 0.99, 0.01
 VANISHED = 1e-4  # of the relative gradient of the last layers, that of the first ones
-EXPLODED = 1e3  # ||gradient|| ||weights|| / loss: how many times the loss grows where the weights change by their own size
+EXPLODED = 500.0  # ||gradient|| ||weights|| / loss: how many times the loss grows where the weights change by their own size
+OVERFLOWING = 1e6  # a loss
 
 
 def check_network(o: Observer) -> Iterator[Finding]:
@@ -210,6 +211,11 @@ def _flow(o: Observer) -> Iterator[Finding]:
                 size = float(np.linalg.norm(value.astype(np.float64)))
                 entries.append((weight, float(np.linalg.norm(gradient.astype(np.float64))), size, line))
         entries = [entry for entry in entries if entry[2] > 0]
+        if round_ is o.bad and round_.number == 0 and OVERFLOWING < abs(round_.loss) < math.inf:
+            seen = f"In the first step the loss is {round_.loss:.3g}, and the gradients overflow."
+            cure = "clip_grad_norm(model.parameters(), 1.0)  # and normalise inside: what is added up at each step or layer grows"
+            yield found("MG403", seen, cure, o.backward_line)
+            return
         if not entries:
             continue
         loss = abs(round_.loss)

@@ -78,6 +78,8 @@ class Call:
         self.node: Any = None
         self.given = True  # whether the input is data, not what another model made
         self.not_finite = False
+        self.given_input: Any = None
+        self.output_shape: tuple[int, ...] = ()
         self.used = False  # whether a backward pass went through it
         self.in_loss = False
 
@@ -208,6 +210,7 @@ class Observer:
         self.worst_sum: Accumulated | None = None
         self.living_losses: list[Tensor] = []
         self.close = True
+        self.draws = False
         self.truncated = False
         self.modes_at_steps: list[tuple[int, bool]] = []
         self._contaminated: set[int] = set()
@@ -239,6 +242,7 @@ class Observer:
         self._wrap(Optimizer, "zero_grad", self._optimizer_zero_grad)
         self._wrap(DataLoader, "__init__", self._loader_made)
         self._wrap(DataLoader, "__iter__", self._iterate)
+        self._wrap_function(effects.draw, self._draw)
         for name in LOSSES:
             self._wrap_function(getattr(losses, name), functools.partial(self._loss_call, name))
         self._wrap_function(optimizers.clip_grad_norm, functools.partial(self._clip, "norm"))
@@ -440,6 +444,8 @@ class Observer:
         self.models.setdefault(id(module), module)
         given = args[0] if args else next(iter(kwargs.values()), None)
         call = Call(module, _array_of(given), self.steps, engine._state.recording, user_line())
+        if self.close and not self.rounds and not kwargs and len(args) == 1:
+            call.given_input = given
         call.given = not (isinstance(given, Tensor) and given._requires_grad)
         if call.array is not None and call.array.dtype.kind == "f":
             call.not_finite = not math.isfinite(float(call.array.sum(dtype=np.float64)))
@@ -458,6 +464,7 @@ class Observer:
             node = first._node
             call.node = node.whole if isinstance(node, Part) else node
             call.output = first
+            call.output_shape = first.shape
         if call.layer_input is not None and self.kept_inputs < KEPT_INPUTS and self.close:
             array = np.asarray(call.layer_input)
             self.kept_inputs += array.size
@@ -665,6 +672,10 @@ class Observer:
                 if values.ndim >= 2:
                     axis = 1 if values.ndim == 4 else values.ndim - 1
                     round_.active[site] = (values > 0).any(axis=tuple(i for i in range(values.ndim) if i != axis))
+
+    def _draw(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        self.draws = self.draws or bool(self._stack)  # by a model, not by a loader
+        return original(*args, **kwargs)
 
     def _clip(self, kind: str, original: Any, params: Any, limit: float) -> Any:
         self.round.clipped = (kind, float(limit))
