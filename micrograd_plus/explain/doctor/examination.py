@@ -10,7 +10,7 @@ from .loop import check_loop
 from .losses import check_losses
 from .network import check_network
 from .observation import Observer
-from .rates import check_rates
+from .rates import NOISE, check_rates
 
 
 # What explains what: where the first is found, the others are its consequences, or can't be told from them, and are left out.
@@ -33,7 +33,7 @@ CONSEQUENCES: dict[str, set[str]] = {
     "MG202": {"MG406", "MG408"},
     "MG301": NETWORK,
     "MG302": NETWORK,
-    "MG304": {"MG407", "MG408"},
+    "MG304": {"MG401", "MG407", "MG408"},
     "MG405": NETWORK,
     "MG403": NETWORK - {"MG403"},
     "MG404": {"MG402", "MG406", "MG408"},
@@ -52,10 +52,13 @@ def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[s
         *check_data(observer),
         *check_network(observer),
     ]
-    known = {finding.code for finding in findings if finding.level != "note"}
+    known = {finding.code for finding in findings if finding.level != "note"} - {"MG207"}
     explained = set().union(*(CONSEQUENCES.get(code, set()) for code in known))
     if not {"MG406", "MG407", "MG408"} <= explained:
-        findings += check_rates(observer, known)
+        tried = list(check_rates(observer))
+        if any(NOISE in finding.seen for finding in tried):
+            findings = [finding for finding in findings if finding.code not in NETWORK]
+        findings += tried
     values = max(observer.values.values(), key=len, default=[])
     first, last = (values[0], values[-1]) if values else (None, None)
     return Diagnosis(_causes(_distinct(findings)), subject, observer.steps, _number(first), _number(last), error, remarks)

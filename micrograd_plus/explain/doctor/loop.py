@@ -26,7 +26,7 @@ def check_loop(o: Observer, raised: bool = False) -> Iterator[Finding]:
     yield from _without_gradient(o)
     yield from _stale(o)
     yield from _sums(o)
-    yield from _modes(o)
+    yield from _modes(o, raised)
     yield from _decay(o)
 
 
@@ -261,7 +261,7 @@ def _sums(o: Observer) -> Iterator[Finding]:
         yield found("MG106", seen, "losses.append(loss.item())  # and evaluate within `with no_grad():`", line)
 
 
-def _modes(o: Observer) -> Iterator[Finding]:
+def _modes(o: Observer, raised: bool) -> Iterator[Finding]:
     training = [call for call in o.calls if call.used and call.modes]
     still = [call for call in training if not any(call.modes) and not call.training]
     if len(still) >= MANY_STEPS:
@@ -272,6 +272,8 @@ def _modes(o: Observer) -> Iterator[Finding]:
     trained = {id(call.root) for call in o.calls if call.used}
     tests: dict[int, list[Call]] = {}
     for call in o.calls:
+        if raised and call.number == o.steps:
+            continue  # whatever was to come after it
         if not call.used and call.number and id(call.root) in trained and call.modes and all(call.modes):
             tests.setdefault(id(call.root), []).append(call)
     for calls in tests.values():

@@ -19,6 +19,7 @@ from .observation import Observer, Operation, Round
 
 PRODUCTS = {rules.matmul, rules.affine, rules.convolution, rules.einsum}
 LARGE_WEIGHTS = 5.0  # root mean square times sqrt(fan_in): 1 keeps the scale of activations, He's is 1.4, Glorot's at most 1.4
+LARGE_RESULTS = 3.0  # root mean square of what is computed with such weights; of one-hot inputs it stays small
 SMALL_WEIGHTS = 0.012  # the same; a GPT's 0.02 at width 16 has 0.08
 DEAD = 0.5  # share of a layer's units
 FEW_UNITS = 4
@@ -27,6 +28,7 @@ SATURATED = 0.7  # share of a layer's outputs; a normal pre-activation of scale 
 TANH_END, SIGMOID_ENDS = 0.99, 0.01
 VANISHED = 1e-4  # of the relative gradient of the last layers, that of the first ones
 EXPLODED = 500.0  # ||gradient|| ||weights|| / loss: how many times the loss grows where the weights change by their own size
+OVERSHOT = 1e4  # times the squared error of the best constant answer, by the first predictions
 OVERFLOWING = 1e6  # a loss
 
 
@@ -71,6 +73,7 @@ def _initial(o: Observer) -> Iterator[Finding]:
     for round_ in first_rounds(o):
         weights = _weights(round_, embeddings)
         equal, large, small = [], [], []
+        results = {id(x): _scale(operation.out) for operation in round_.operations if operation.rule in PRODUCTS for x in operation.inputs}
         for weight, fan_in, line in weights:
             value, gradient = o.initial.get(id(weight)), round_.gradients.get(id(weight))
             if value is None or gradient is None or round_.number > 1 or not np.isfinite(value).all():
@@ -81,7 +84,7 @@ def _initial(o: Observer) -> Iterator[Finding]:
                 equal.append((weight, value, line))
                 continue
             scale = float(np.sqrt(np.square(value, dtype=np.float64).mean()) * math.sqrt(fan_in))
-            if scale > LARGE_WEIGHTS:
+            if scale > LARGE_WEIGHTS and results.get(id(weight), 0.0) > LARGE_RESULTS:
                 large.append((weight, value, line))
             elif scale < SMALL_WEIGHTS and value.any():
                 small.append((weight, value, line))
@@ -97,6 +100,11 @@ def _initial(o: Observer) -> Iterator[Finding]:
             seen = f"{len(chosen)} of {len(weights)} weights are {told} at first: {listed([name_of(w, names) for w, _, _ in chosen])} ({spread}{expected})."
             yield found("MG405", seen, cure, own)
             return
+
+
+def _scale(x: Tensor) -> float:
+    """The root mean square of its numbers."""
+    return float(np.sqrt(np.square(x._data, dtype=np.float64).mean())) if x.size else 0.0
 
 
 def _equal(rows: np.ndarray) -> bool:
@@ -222,7 +230,15 @@ def _flow(o: Observer) -> Iterator[Finding]:
         total = math.sqrt(sum(gradient**2 for _, gradient, _, _ in entries))
         size = math.sqrt(sum(size**2 for _, _, size, _ in entries))
         relative = [gradient / size for _, gradient, size, _ in entries]
-        if round_.number <= 4 and math.isfinite(loss) and loss > 0 and total * size / loss > EXPLODED and not round_.clipped:
+        overshot = _overshot(round_)
+        if round_.number == 0 and overshot > OVERSHOT:
+            seen = (
+                f"The first predictions are so large that the loss is {round_.loss:.3g}, {overshot:.1g} times that of the best constant answer; "
+                f"the gradients have a norm of {total:.3g}, the weights one of {size:.3g}."
+            )
+            cure = "clip_grad_norm(model.parameters(), 1.0)  # and normalise inside: what each step or layer adds or multiplies grows"
+            yield found("MG403", seen, cure, o.backward_line)
+        elif round_.number <= 4 and math.isfinite(loss) and loss > 0 and total * size / loss > EXPLODED and not round_.clipped:
             worst = int(np.argmax(relative))
             seen = (
                 f"In step {round_.number + 1} the gradients have a norm of {total:.3g}, the weights one of {size:.3g}, at a loss of {loss:.3g}; "
@@ -235,6 +251,15 @@ def _flow(o: Observer) -> Iterator[Finding]:
                 f"{name_of(entries[-1][0], names)} to {name_of(entries[0][0], names)}, {len(entries)} weights."
             )
             yield found("MG402", seen, "ReLU(), GELU() or Residual(...) in place of sigmoids; a LayerNorm between layers", entries[0][3])
+
+
+def _overshot(round_: Round) -> float:
+    """By what factor the squared error exceeds that of the best constant answer."""
+    call = round_.loss_calls[0] if len(round_.loss_calls) == 1 else None
+    if call is None or call.name != "mse_loss" or call.options.get("reduction") != "mean":
+        return 0.0
+    spread = float(np.square(_values(call.targets), dtype=np.float64).mean())
+    return round_.loss / spread if spread > 0 else 0.0
 
 
 def _not_finite(o: Observer) -> Iterator[Finding]:

@@ -641,8 +641,10 @@ class Observer:
             if not self._finished and round_.operations:
                 self._note_activity(round_)
                 self._record_values()
-        elif self.round.values:
-            self.values[(id(optimizer),)].append(self.round.loss)
+        else:
+            if self.round.values:
+                self.values[(id(optimizer),)].append(self.round.loss)
+            self.got_gradient.update({id(p): p for p in params if p._grad is not None})
         self.step_order.append(id(optimizer))
         self.optimizer_steps[id(optimizer)] += 1
         if not self._finished or not self.close:

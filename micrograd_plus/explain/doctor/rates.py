@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import effects, losses
+from ... import effects, losses, rules
 from ...layers import Module
 from ...optimizers import Optimizer
 from ...tensor import Tensor
 from ..findings import Finding
 from .catalogue import found
-from .losses import _values
-from .network import first_rounds
+from .losses import VIEWS, _values
+from .network import PRODUCTS, first_rounds
 from .observation import Call, LossCall, Observer, Round
 from .replay import Replay, adam, copy_of, descend
 
@@ -32,11 +32,12 @@ FADED = 1e-3  # of its highest value, where a schedule has brought the learning 
 OVERFIT_STEPS = 150
 OVERFIT_SECONDS = 0.6
 LEARNT = 0.9  # of what the best constant answer would have as its loss; a batch that is learnt comes far below
-BATCH = 24  # examples
+STRAIGHT = 0.25  # the same, of a model that is one linear map though it has several layers
+NOISE = "the noise drowns what is to be learnt"
 
 
-def check_rates(o: Observer, known: set[str]) -> Iterator[Finding]:
-    """Findings MG406 to MG408; `known` are the codes found before, of which these may be consequences."""
+def check_rates(o: Observer) -> Iterator[Finding]:
+    """Findings MG406 to MG408."""
     if not o.rounds:
         return
     trained = [round_ for round_ in first_rounds(o) if round_.number <= len(first_rounds(o)) + 1]
@@ -69,11 +70,11 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
     if not lrs or len(values) < FEW_STEPS:
         return None, None
     lr = max(lrs)
-    first, last = _typical(values[:3]), _typical(values[-max(len(values) // 4, 3) :])
+    first, last = values[0], _typical(values[-max(len(values) // 4, 3) :])
     rose = not math.isfinite(last) or not math.isfinite(values[-1]) or last > LOWERED * first
     peak = max((v for v in values if math.isfinite(v)), default=math.inf)
     faded = sum(rate < FADED * lr for rate in lrs) >= len(lrs) / 4
-    fell = math.isfinite(last) and last < STILL * first
+    fell = math.isfinite(last) and last < STILL * _typical(values[:5])
     if not rose and not faded and fell:
         return None, None
     replay = Replay(round_)
@@ -169,20 +170,42 @@ def _overfit(o: Observer, round_: Round) -> Finding | None:
     if done < OVERFIT_STEPS / 2:
         return None
     reached, fixed = best, True
-    if best < LEARNT * baseline:  # with random numbers that are drawn anew in each step, too?
+    straight = best > STRAIGHT * baseline and _is_linear(round_, loss_call)
+    if best < LEARNT * baseline and not straight:  # with random numbers that are drawn anew in each step, too?
         drawn = _with_new_draws(o, round_, loss_call, rates[-1])
         if drawn is None or drawn < LEARNT * baseline:
             return None
         reached, fixed = drawn, False
     values = o.values.get(round_.key, [])
-    if values and _typical(values[-5:]) < LEARNT * baseline:
+    if values and _typical(values[-5:]) < LEARNT * baseline and not straight:
         return None
     line = loss_call.line
     seen = f"After {done} steps of Adam on one batch of {len(_values(loss_call.targets))}, on copies, the loss is {reached:.3g}; the best constant answer has {baseline:.3g}."
+    if straight:
+        seen += " All layers are linear: without a nonlinearity between them they are one linear map, however many there are."
     if not fixed:
-        seen += f" With the random numbers of one step kept, it comes down to {best:.3g}: the noise drowns what is to be learnt."
+        seen += f" With the random numbers of one step kept, it comes down to {best:.3g}: {NOISE}."
         return found("MG406", seen, "Dropout(0.2)  # less noise", line)
     return found("MG406", seen, "Sequential(Linear(n, 64), ReLU(), Linear(64, C))  # a nonlinearity between layers, outputs of the right range", line)
+
+
+def _is_linear(round_: Round, loss_call: LossCall) -> bool:
+    """Whether several weights, and nothing else, lead from the inputs to what the loss is given."""
+    made = {id(operation.out): operation for operation in round_.operations}
+    pending, weights, seen = [loss_call.predictions], 0, set()
+    while pending:
+        operation = made.get(id(pending.pop()))
+        if operation is None or id(operation.out) in seen:
+            continue
+        seen.add(id(operation.out))
+        if operation.rule not in PRODUCTS | VIEWS | {rules.add}:
+            return False
+        products = [x for x in operation.inputs if isinstance(x, Tensor) and x.requires_grad and not x.is_leaf]
+        if operation.rule in PRODUCTS and len(products) > 1:
+            return False
+        weights += operation.rule in PRODUCTS
+        pending += products
+    return weights > 1 and np.shape(loss_call.targets) != np.shape(round_.calls[0].array if round_.calls else None)
 
 
 def _constant_answer(call: LossCall) -> float | None:
