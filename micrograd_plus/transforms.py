@@ -433,7 +433,7 @@ def _pulled(outputs: Sequence[Tensor], since: int, cotangents: Sequence[Any], in
     seeds = [_as_traced(g, y) for g, y in zip(cotangents, outputs, strict=True)]
     pullbacks = tuple(lambda _, g=g: g for g in seeds)
     with enable_grad():
-        joint = _result(lambda *_: (None, pullbacks), tuple(outputs), {}, np.empty(()), pullbacks, required=True)
+        joint = _result(lambda *_: (None, pullbacks), tuple(outputs), {}, np.zeros(()), pullbacks, required=True)
         edges = [x._node or x for x in inputs]
         found = _walk(joint, joint.data, targets=set(edges), replay=replay, since=since)
     return [found.get(edge, np.zeros(edge.shape, edge.dtype)) for edge in edges]
