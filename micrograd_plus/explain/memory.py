@@ -255,7 +255,7 @@ class _Found(NamedTuple):
 
 def _holders(nodes: list[Node | Part]) -> Iterator[str]:
     """Who refers to a result of these nodes, other than the nodes themselves."""
-    results = {id(tensor): tensor for node in nodes if (tensor := node.output()) is not None}
+    results = {id(tensor): tensor for tensor in [node.output() for node in nodes] if tensor is not None}
     inside = {id(node): node for node in nodes}
     named: set[int] = set()
     told: dict[str, None] = {}
