@@ -97,7 +97,12 @@ def _targets_not_finite(o: Observer) -> Iterator[Finding]:
                 array = loader.y
         wrong = _not_finite(array)
         if wrong is not None:
-            yield found("MG307", _told(array, wrong, "the targets"), "keep = np.isfinite(y).reshape(len(y), -1).all(1); X, y = X[keep], y[keep]", call.line)
+            yield found(
+                "MG307",
+                _told(array, wrong, "the targets"),
+                "keep = np.isfinite(y).reshape(len(y), -1).all(1); X, y = X[keep], y[keep]",
+                call.line,
+            )
             return
 
 
@@ -112,7 +117,9 @@ def _one(o: Observer) -> Iterator[Finding]:
                 return
         yield found("MG306", seen, "batch_size=32  # or LayerNorm, which needs no batch", line)
         return
-    norms = [module for root in o.roots for _, module in root.named_modules() if isinstance(module, ChannelNorm) and module.track_running_stats]
+    norms = [
+        module for root in o.roots for _, module in root.named_modules() if isinstance(module, ChannelNorm) and module.track_running_stats
+    ]
     for key, loader in o.loaders.items():
         if norms and o.trained_loaders.get(key) and loader.batch_size > 1 and len(loader.X) % loader.batch_size == 1:
             kind = type(norms[0]).__name__
@@ -141,7 +148,17 @@ def _first_layers(o: Observer) -> Iterator[Features]:
         arrays = [array for array in arrays if array.shape[1:] == shape and array.ndim >= 1 and array.dtype.kind in "fiu"]
         if not arrays or not call.given:
             continue
-        full = next((loader.X for key, loader in o.loaders.items() if o.trained_loaders.get(key) and call.array is not None and loader.X[:1].size == arrays[0][:1].size and _same_values(loader.X, arrays[0])), None)
+        full = next(
+            (
+                loader.X
+                for key, loader in o.loaders.items()
+                if o.trained_loaders.get(key)
+                and call.array is not None
+                and loader.X[:1].size == arrays[0][:1].size
+                and _same_values(loader.X, arrays[0])
+            ),
+            None,
+        )
         stacked = np.concatenate(arrays) if full is None else full.reshape(len(full), *shape)
         if full is None and len(_whole(arrays[0])) > len(arrays[0]):
             stacked = _whole(arrays[0])
@@ -175,7 +192,11 @@ def _features(o: Observer) -> Iterator[Finding]:
         layer, rows, every, line = features[:4]
         if not np.isfinite(rows).all():
             continue
-        name = f"{type(layer).__name__}{tuple(layer.weight.shape)}" if isinstance(getattr(layer, "weight", None), Tensor) else type(layer).__name__
+        name = (
+            f"{type(layer).__name__}{tuple(layer.weight.shape)}"
+            if isinstance(getattr(layer, "weight", None), Tensor)
+            else type(layer).__name__
+        )
         spread, centre = rows.std(axis=0), rows.mean(axis=0)
         scale = np.sqrt(np.square(rows).mean(axis=0))
         varying = spread > 1e-6 * np.maximum(scale, 1e-30)
@@ -185,7 +206,9 @@ def _features(o: Observer) -> Iterator[Finding]:
             cure = "X = X / 255"
         if len(every) >= MANY_ROWS and varying.any():
             middle = np.median(rows, axis=0)
-            dense = varying & (np.median(np.abs(rows - middle), axis=0) > 0)  # not those that are nearly always the same, such as dark pixels
+            dense = varying & (
+                np.median(np.abs(rows - middle), axis=0) > 0
+            )  # not those that are nearly always the same, such as dark pixels
             far = varying & (np.abs(centre) > OFF_CENTRE * spread) & (np.abs(centre) > 1)
             given = features.given
             if scale.max() > LARGE and (given is None or given > LARGE):
@@ -208,7 +231,11 @@ def _features(o: Observer) -> Iterator[Finding]:
                 told = f"the value {values[0]:g}" if len(values) == 1 else f"values from {values[0]:g} to {values[-1]:g}"
                 seen = f"{count} of {total} input features are the same in all {len(every):,} examples ({told})."
                 serious = count > total / 2
-                cure = "print(X.std(axis=0))  # and look at how X was made" if serious else "X = X[:, X.std(axis=0) > 0]  # if it is to be smaller"
+                cure = (
+                    "print(X.std(axis=0))  # and look at how X was made"
+                    if serious
+                    else "X = X[:, X.std(axis=0) > 0]  # if it is to be smaller"
+                )
                 yield found("MG302", seen, cure, line, None if serious else "note")
 
 
@@ -236,7 +263,11 @@ def _order(o: Observer) -> Iterator[Finding]:
         f"{len(values)} classes on average: the examples are sorted by class."
     )
     loader = next((loader for key, loader in o.loaders.items() if o.trained_loaders.get(key)), None)
-    cure = "DataLoader(X, y, shuffle=True)" if loader is not None and not loader.shuffle else "order = np.random.permutation(len(X)); X, y = X[order], y[order]"
+    cure = (
+        "DataLoader(X, y, shuffle=True)"
+        if loader is not None and not loader.shuffle
+        else "order = np.random.permutation(len(X)); X, y = X[order], y[order]"
+    )
     yield found("MG304", seen, cure, batches[0].line)
 
 
@@ -295,9 +326,13 @@ def _first_shared(o: Observer, trained: dict[tuple[int, ...], set[bytes]], telli
         if shared < 3 or share < SHARED or (not named and share > 0.98):
             continue
         seen = f"{shared:,} of {len(rows):,} examples of {what} were trained on ({share:.0%})."
-        yield found("MG305", seen, "X_train, X_test, y_train, y_test = train_test_split(X, y)  # before anything is copied or resampled", line)
+        yield found(
+            "MG305", seen, "X_train, X_test, y_train, y_test = train_test_split(X, y)  # before anything is copied or resampled", line
+        )
         return
-    numbers = {name: a for name, a in o.arrays.items() if a.ndim == 1 and a.dtype.kind in "iu" and len(a) >= 4 and len(np.unique(a)) == len(a)}
+    numbers = {
+        name: a for name, a in o.arrays.items() if a.ndim == 1 and a.dtype.kind in "iu" and len(a) >= 4 and len(np.unique(a)) == len(a)
+    }
     for test_name, test in numbers.items():
         for train_name, train in numbers.items():
             if TEST_NAME.search(test_name) and TRAIN_NAME.search(train_name) and not TRAIN_NAME.search(test_name):
@@ -322,4 +357,6 @@ def _test_sets(o: Observer) -> Iterator[tuple[str, np.ndarray, Line | None, bool
 
 
 def _test_calls(o: Observer) -> list[Call]:
-    return [call for call in o.calls if not call.used and call.number and call.array is not None and call.array.ndim >= 2 and call.given][:50]
+    return [call for call in o.calls if not call.used and call.number and call.array is not None and call.array.ndim >= 2 and call.given][
+        :50
+    ]

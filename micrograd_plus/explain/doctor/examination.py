@@ -15,6 +15,7 @@ from .rates import NOISE, check_rates
 
 # What explains what: where the first is found, the others are its consequences, or can't be told from them, and are left out.
 NETWORK = {"MG207", "MG401", "MG402", "MG403", "MG404", "MG406", "MG407", "MG408", "MG409"}
+OF_THE_OPTIMIZER = {"MG101", "MG102", "MG103", "MG104", "MG109", "MG110", "MG407", "MG408"}
 CONSEQUENCES: dict[str, set[str]] = {
     "MG303": NETWORK | {"MG307", "MG301"},
     "MG307": NETWORK,
@@ -44,8 +45,8 @@ CONSEQUENCES: dict[str, set[str]] = {
 }
 
 
-def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[str, ...] = ()) -> Diagnosis:
-    """The diagnosis of what an observer saw; it must have finished."""
+def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[str, ...] = (), own_optimizer: bool = True) -> Diagnosis:
+    """The diagnosis of what an observer saw; it must have finished. Without `own_optimizer`, it was the doctor's, of which nothing is said."""
     findings: list[Finding] = [
         *check_loop(observer, bool(error)),
         *check_losses(observer),
@@ -59,6 +60,8 @@ def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[s
         if any(NOISE in finding.seen for finding in tried):
             findings = [finding for finding in findings if finding.code not in NETWORK]
         findings += tried
+    if not own_optimizer:
+        findings = [finding for finding in findings if finding.code not in OF_THE_OPTIMIZER]
     values = max(observer.values.values(), key=len, default=[])
     first, last = (values[0], values[-1]) if values else (None, None)
     return Diagnosis(_causes(_distinct(findings)), subject, observer.steps, _number(first), _number(last), error, remarks)

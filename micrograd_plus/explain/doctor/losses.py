@@ -50,7 +50,9 @@ def _labels(o: Observer) -> Iterator[Finding]:
             yield from _class_labels(call, scores, targets)
         elif call.kind == "binary" and ((targets < 0) | (targets > 1)).any():
             values = np.unique(targets)
-            told = f"the values {', '.join(f'{v:g}' for v in values)}" if len(values) <= 4 else f"values from {values[0]:g} to {values[-1]:g}"
+            told = (
+                f"the values {', '.join(f'{v:g}' for v in values)}" if len(values) <= 4 else f"values from {values[0]:g} to {values[-1]:g}"
+            )
             cure = "y = (y + 1) / 2  # -1 and 1 become 0 and 1" if set(values.tolist()) == {-1, 1} else "y = (y > 0).astype(np.float32)"
             yield found("MG203", f"The targets of the binary loss hold {told}; they must be in [0, 1].", cure, call.line)
         if call.kind in ("binary", "regression", "other") and _column_meets_row(scores.shape, targets.shape):

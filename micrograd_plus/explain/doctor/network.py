@@ -244,7 +244,12 @@ def _flow(o: Observer) -> Iterator[Finding]:
                 f"In step {round_.number + 1} the gradients have a norm of {total:.3g}, the weights one of {size:.3g}, at a loss of {loss:.3g}; "
                 f"the largest, {entries[worst][1]:.3g}, is that of {name_of(entries[worst][0], names)}."
             )
-            yield found("MG403", seen, "clip_grad_norm(model.parameters(), 1.0)  # between backward() and step(); and normalise inside", o.backward_line)
+            yield found(
+                "MG403",
+                seen,
+                "clip_grad_norm(model.parameters(), 1.0)  # between backward() and step(); and normalise inside",
+                o.backward_line,
+            )
         elif len(entries) >= 4 and 0 < relative[0] < VANISHED * max(relative[-2:]):
             seen = (
                 f"From the last layer to the first, gradients shrink from {relative[-1]:.2g} to {relative[0]:.2g} of their weights' size: "
@@ -279,7 +284,12 @@ def _not_finite(o: Observer) -> Iterator[Finding]:
                 what += f"; its input went from {given.min():.4g} to {given.max():.4g}"
                 yield found("MG409", what + ".", _cure_of(operation.rule), operation.line)
             else:
-                yield found("MG409", what + ", from inputs that were not finite.", "print(np.isfinite(p.data).all())  # for every parameter", operation.line)
+                yield found(
+                    "MG409",
+                    what + ", from inputs that were not finite.",
+                    "print(np.isfinite(p.data).all())  # for every parameter",
+                    operation.line,
+                )
             return
     culprit = _backward_culprit(round_)
     if culprit is not None:
@@ -287,7 +297,9 @@ def _not_finite(o: Observer) -> Iterator[Finding]:
         seen = f"The loss is finite, but in step {step} the gradient through {operation.rule.__name__} is not; its input went from {given.min():.4g} to {given.max():.4g}."
         yield found("MG409", seen, _cure_of(operation.rule, backward=True), operation.line)
         return
-    yield found("MG409", f"The loss was {round_.loss:g} in step {step}.", "look at the findings above: the loss grew before", o.backward_line)
+    yield found(
+        "MG409", f"The loss was {round_.loss:g} in step {step}.", "look at the findings above: the loss grew before", o.backward_line
+    )
 
 
 def _backward_culprit(round_: Round) -> tuple[Operation, np.ndarray] | None:
@@ -314,4 +326,3 @@ def _cure_of(rule: Any, backward: bool = False) -> str:
         rules.norm: "((x**2).sum() + 1e-8).sqrt()",
     }
     return cures.get(rule, "with micrograd_plus.debug(): loss.backward()  # names the operation and its inputs")
-

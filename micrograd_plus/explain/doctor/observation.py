@@ -233,7 +233,8 @@ class Observer:
     def __enter__(self) -> "Observer":
         self._thread = threading.get_ident()
         self._started = time.process_time()
-        self._before = engine.watch(*engine.watch(), self)
+        self._before = engine.watch()
+        engine.watch(*self._before, self)
         self._wrap(Module, "__call__", self._module_call)
         self._wrap(Tensor, "backward", self._backward)
         self._wrap(Tensor, "zero_grad", self._tensor_zero_grad)

@@ -24,6 +24,7 @@ RANGE_SECONDS = 0.25  # for each learning rate
 FEW_STEPS = 8  # fewer say nothing
 JUMPED = 3.0  # times the first loss, or more, along the way
 LOWERED = 0.9  # of the first loss, that a good learning rate reaches
+LITTLE_LOWER = 0.6  # of the first loss, where it has jumped in between
 STILL = 0.97  # of the first loss, or more, is what a learning rate that is too low ends with
 SLOW_UPDATE = 1e-4  # of a weight's size, in a step; 1e-3 is usual
 MUCH_LOWER = 0.8  # of the first loss, that a higher learning rate reaches in as many steps
@@ -71,8 +72,9 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
         return None, None
     lr = max(lrs)
     first, last = values[0], _typical(values[-max(len(values) // 4, 3) :])
-    rose = not math.isfinite(last) or not math.isfinite(values[-1]) or last > LOWERED * first
     peak = max((v for v in values if math.isfinite(v)), default=math.inf)
+    stands = LOWERED if peak <= JUMPED * first else LITTLE_LOWER
+    rose = not math.isfinite(last) or not math.isfinite(values[-1]) or last > stands * first
     faded = sum(rate < FADED * lr for rate in lrs) >= len(lrs) / 4
     fell = math.isfinite(last) and last < STILL * _typical(values[:5])
     if not rose and not faded and fell:
@@ -85,10 +87,20 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
 
     if rose and first > 0:
         own = tried(1.0)
-        jumped = not math.isfinite(own[-1]) or max(own) > JUMPED * own[0] or not math.isfinite(last) or last > JUMPED * first or peak > JUMPED * first
+        jumped = (
+            not math.isfinite(own[-1])
+            or max(own) > JUMPED * own[0]
+            or not math.isfinite(last)
+            or last > JUMPED * first
+            or peak > JUMPED * first
+        )
         if jumped and math.isfinite(own[0]):
             lower = {factor: tried(factor) for factor in (0.1, 0.01, 0.001)}
-            good = {factor: run for factor, run in lower.items() if math.isfinite(run[-1]) and run[-1] < LOWERED * run[0] and max(run) < JUMPED * run[0]}
+            good = {
+                factor: run
+                for factor, run in lower.items()
+                if math.isfinite(run[-1]) and run[-1] < LOWERED * run[0] and max(run) < JUMPED * run[0]
+            }
             if good:
                 factor = min(good, key=lambda f: good[f][-1])
                 own_end = own[-1] if math.isfinite(own[-1]) else math.inf
@@ -112,7 +124,11 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
         rising = len(lrs) > 1 and lrs[-1] > lrs[0] * 1.001 and lrs[-1] == lr
         if moved < SLOW_UPDATE and math.isfinite(own[-1]) and own[-1] > STILL * own[0] and not rising:
             higher = {factor: tried(factor) for factor in (10.0, 100.0, 1000.0, 10_000.0)}
-            good = {f: run for f, run in higher.items() if math.isfinite(run[-1]) and run[-1] < MUCH_LOWER * run[0] and max(run) < JUMPED * run[0]}
+            good = {
+                f: run
+                for f, run in higher.items()
+                if math.isfinite(run[-1]) and run[-1] < MUCH_LOWER * run[0] and max(run) < JUMPED * run[0]
+            }
             if good:
                 factor = min(good, key=lambda f: good[f][-1])
                 seen = (
@@ -186,7 +202,9 @@ def _overfit(o: Observer, round_: Round) -> Finding | None:
     if not fixed:
         seen += f" With the random numbers of one step kept, it comes down to {best:.3g}: {NOISE}."
         return found("MG406", seen, "Dropout(0.2)  # less noise", line)
-    return found("MG406", seen, "Sequential(Linear(n, 64), ReLU(), Linear(64, C))  # a nonlinearity between layers, outputs of the right range", line)
+    return found(
+        "MG406", seen, "Sequential(Linear(n, 64), ReLU(), Linear(64, C))  # a nonlinearity between layers, outputs of the right range", line
+    )
 
 
 def _is_linear(round_: Round, loss_call: LossCall) -> bool:
@@ -242,7 +260,7 @@ def _with_new_draws(o: Observer, round_: Round, loss_call: LossCall, lr: float) 
     root = call.root
     if np.shape(loss_call.predictions) != call.output_shape:
         return None
-    twin = copied_with_values(root, round_)
+    twin = copied_with_values(root, round_).train(call.training)
     function = getattr(losses, loss_call.name)
     state = copy.deepcopy(effects.default_generator().bit_generator.state)
     parameters = {id(p): p for p in twin.parameters() if p.requires_grad}
@@ -261,10 +279,10 @@ def _with_new_draws(o: Observer, round_: Round, loss_call: LossCall, lr: float) 
 
 
 def copied_with_values(root: Module, round_: Round) -> Module:
-    """A deep copy of a model with the parameters that it had in a round, in training mode."""
+    """A deep copy of a model with the parameters that it had in a round."""
     own = {name: p for name, p in root.named_parameters()}
     twin = copy.deepcopy(root)
     for name, p in twin.named_parameters():
         if id(own[name]) in round_.before:
             p.data[...] = round_.before[id(own[name])]
-    return twin.train(root.training)
+    return twin
