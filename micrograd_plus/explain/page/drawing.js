@@ -1,6 +1,7 @@
 // The graph on a canvas: groups, lines, nodes with their values.
 
 const CARD = {width: 156, group: 196, head: 40, label: 14, heat: 42, row: 17, foot: 9};
+const FAR = 0.2;  // the scale below which cards are patches of colour and lines are straight
 const FONT = '"Inter", system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif';
 const MONO = 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
 
@@ -50,7 +51,9 @@ class Drawing {
     this.titles = [];  // of frames, where they are: always in view, as long as the frame is
     for (const [key, box] of boxes) if (box.frame) this.frame(key, box, scene.cards(key), window_);
     this.lines(scene, window_);
-    for (const [key, box] of boxes) if (!box.frame) this.card(box, scene.cards(key));
+    const cards = boxes.filter(([, box]) => !box.frame).map(([key, box]) => [box, scene.cards(key)]);
+    if (k < FAR) this.patches(cards);
+    else for (const [box, card] of cards) this.card(box, card);
     if (scene.route.length) this.pulse(scene);
   }
 
@@ -85,8 +88,12 @@ class Drawing {
     c.beginPath();
     const heads = [];
     for (const s of scene.layout.segments) {
+      if (s.x2 - s.x1 < 0.7 / this.k && Math.abs(s.y2 - s.y1) < 0.7 / this.k) continue;
       if (s.x1 > window_.right || s.x2 < window_.left || Math.min(s.y1, s.y2) > window_.bottom || Math.max(s.y1, s.y2) < window_.top) continue;
-      this.trace(s);
+      if (this.k < FAR) {
+        c.moveTo(s.x1, s.y1);
+        c.lineTo(s.x2, s.y2);
+      } else this.trace(s);
       if (s.arrow) heads.push(s);
     }
     c.stroke();
@@ -148,6 +155,28 @@ class Drawing {
     c.stroke();
   }
 
+  // Cards from far away: patches of colour, drawn many at a time.
+  patches(cards) {
+    const c = this.context;
+    for (const faded of [true, false]) {
+      for (const tone of ["leaf", "constant", "operation", "part", "result"]) {
+        c.beginPath();
+        for (const [box, card] of cards) if (card.tone === tone && !!card.faded === faded) c.rect(box.x, box.y, box.w, box.h);
+        c.globalAlpha = faded ? 0.2 : 0.55;
+        c.fillStyle = this.colours[tone];
+        c.fill();
+      }
+    }
+    c.globalAlpha = 1;
+    for (const [box, card] of cards) {
+      if (!card.ring && !card.marked) continue;
+      const least = 6 / this.k, w = Math.max(box.w, least), h = Math.max(box.h, least);
+      c.lineWidth = 2.5 / this.k;
+      c.strokeStyle = this.colours[card.ring ?? "select"];
+      c.strokeRect(box.x + (box.w - w) / 2, box.y + (box.h - h) / 2, w, h);
+    }
+  }
+
   card(box, card) {
     const c = this.context, {x, y, w, h} = box;
     c.globalAlpha = card.faded ? 0.42 : 1;
@@ -168,10 +197,6 @@ class Drawing {
     c.clip();
     c.fillStyle = this.colours[card.tone];
     c.fillRect(x, y, card.group ? w : 5, card.group ? 4 : h);
-    if (this.k < 0.22) {
-      c.globalAlpha *= 0.35;
-      c.fillRect(x, y, w, h);
-    }
     c.restore();
     c.globalAlpha = 1;
     this.rounded(x, y, w, h, 8);

@@ -1,6 +1,6 @@
 // The page: what is open, where the view is, which step is shown, and what keys and buttons do.
 
-const MOST_BOXES = 2000, FIRST_BOXES = 60, FEW_BOXES = 8, ALL_AT_FIRST = 40;
+const MOST_BOXES = 2000, FIRST_BOXES = 60, FEW_BOXES = 8, ALL_AT_FIRST = 40, MANY = 300;
 const by = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
 const embedded = window.self !== window.top;
@@ -82,7 +82,7 @@ class Explorer {
     this.drawing = new Drawing(by("canvas"));
     this.details = new Details(graph, {select: (i) => this.select(i, true), theme: () => this.drawing.theme});
     this.buttons = new Map();
-    this.titles = graph.nodes.map((node) => node.kind === "leaf" && node.name !== "leaf" ? node.name : node.source_ ? node.variable : node.name);
+    this.titles = graph.nodes.map((node) => node.kind === "leaf" && node.name !== "leaf" ? this.parameter(node) : node.source_ ? node.variable : node.name);
     this.setTheme(dark.matches ? "dark" : "light");
     this.sizes = graph.nodes.map((node) => {
       const data = Array.isArray(node.data) ? null : this.array(node.data) ?? null;
@@ -96,6 +96,14 @@ class Explorer {
     this.layOut();
     this.home();
     this.goTo(this.position, {announce: false, move: false});
+  }
+
+  // The name of a parameter within its group.
+  parameter(node) {
+    const around = [];
+    for (let g = node.group; g !== null && this.graph.data.groups[g].parent !== null; g = this.graph.data.groups[g].parent) around.unshift(this.graph.data.groups[g].name);
+    const path = `${around.join(".")}.`;
+    return node.name.startsWith(path) ? node.name.slice(path.length) : node.name;
   }
 
   array(ref) {
@@ -447,7 +455,7 @@ class Explorer {
   bringIn(keys) {
     const boxes = keys.map((key) => this.layout.boxes.get(key)).filter(Boolean);
     if (!boxes.length) return;
-    const {k} = this.view, margin = 40;
+    const {k} = this.view, margin = 22;
     const left = Math.min(...boxes.map((b) => b.x)), right = Math.max(...boxes.map((b) => b.x + b.w));
     const top = Math.min(...boxes.map((b) => b.y)), bottom = Math.max(...boxes.map((b) => b.y + (b.frame ? TITLE : b.h)));
     const shift = (low, high, at, room, first) => {
@@ -479,11 +487,18 @@ class Explorer {
     requestAnimationFrame(frame);
   }
 
+  // Many buttons take longer to move than the canvas to draw: they come after, once the view rests.
   moved() {
+    clearTimeout(this.resting);
+    if (this.buttons.size > MANY) this.resting = setTimeout(() => this.moveButtons(), 80);
+    else this.moveButtons();
+    this.dirty();
+  }
+
+  moveButtons() {
     const {x, y, k} = this.view;
     by("nodes").style.transform = `translate(${x}px, ${y}px) scale(${k})`;
     by("nodes").style.setProperty("--thick", Math.max(1, 1 / k));
-    this.dirty();
   }
 
   dirty() {
