@@ -46,7 +46,7 @@ class LiveServer:
                 raise
             why = "another program uses it" if error.errno == errno.EADDRINUSE else "the system keeps it for others"
             raise ValueError(f"the port of --live must be free, but {port} is not: {why}. Name another, or leave --port out.") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="live", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="live", daemon=True)
 
     @property
     def address(self) -> str:

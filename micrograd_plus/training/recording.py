@@ -9,7 +9,7 @@ from typing import Any
 
 from .trainer import EpochMetrics
 
-MOST_EPOCHS, MOST_POINTS, MOST_SNAPSHOTS = 2000, 2000, 160  # beyond, those that stand closest are dropped
+MOST_EPOCHS, MOST_POINTS, MOST_SNAPSHOTS = 2000, 2000, 160  # that are kept
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,7 @@ class Recording:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._run: str | None = None
-        self._epochs: list[tuple[float, str]] = []  # each with the number of epochs done
-        self._points: list[tuple[float, str]] = []
-        self._snapshots: list[tuple[float, str]] = []
+        self._epochs, self._points, self._snapshots = _Series(MOST_EPOCHS), _Series(MOST_POINTS), _Series(MOST_SNAPSHOTS)
         self._end: str | None = None
         self._thinned = 0
 
@@ -54,15 +52,15 @@ class Recording:
 
     def add_epoch(self, metrics: EpochMetrics) -> None:
         """Add what an epoch came to."""
-        self._add(self._epochs, metrics.epoch, _json(asdict(metrics)), MOST_EPOCHS)
+        self._add(self._epochs, metrics.epoch, _json(asdict(metrics)))
 
     def add_point(self, x: float, *values: float | None) -> None:
         """Add a point of the curves; x, the epochs done, is more than that of the point before."""
-        self._add(self._points, x, _json((x, *values)), MOST_POINTS)
+        self._add(self._points, x, _json((x, *values)))
 
     def add_snapshot(self, snapshot: Mapping[str, Any]) -> None:
         """Add the layers' state."""
-        self._add(self._snapshots, snapshot["x"], _json(snapshot), MOST_SNAPSHOTS)
+        self._add(self._snapshots, snapshot["x"], _json(snapshot))
 
     def end(self, status: str, message: str = "", loss: float | None = None, accuracy: float | None = None) -> None:
         """Say how the run ended. The first time counts."""
@@ -95,26 +93,45 @@ class Recording:
             new = self._since(seen if seen is not None and seen.thinned == now.thinned else None)
         return new, now
 
-    def _add(self, items: list[tuple[float, str]], x: float, text: str, most: int) -> None:
+    def _add(self, series: "_Series", x: float, text: str) -> None:
         with self._changed:
-            if len(items) >= most:
-                gap = (x - items[0][0]) / (most // 2)
-                kept = [items[0]]
-                kept.extend(item for item in items[1:] if item[0] - kept[-1][0] >= gap)
-                items[:] = kept
-                self._thinned += 1
-            items.append((x, text))
+            self._thinned += series.add(x, text)
             self._changed.notify_all()
 
     def _now(self) -> Seen:
-        return Seen(self._thinned, self._run is not None, len(self._epochs), len(self._points), len(self._snapshots), self._end is not None)
+        epochs, points, snapshots = (len(series.items) for series in (self._epochs, self._points, self._snapshots))
+        return Seen(self._thinned, self._run is not None, epochs, points, snapshots, self._end is not None)
 
     def _since(self, seen: Seen | None) -> str:
         starts = (seen.epochs, seen.points, seen.snapshots) if seen is not None else (0, 0, 0)
         lists = zip(("epochs", "points", "snapshots"), (self._epochs, self._points, self._snapshots), starts, strict=True)
-        parts = ", ".join(f'"{name}": [{", ".join(text for _, text in items[start:])}]' for name, items, start in lists)
+        parts = ", ".join(f'"{name}": [{", ".join(text for _, text in series.items[start:])}]' for name, series, start in lists)
         run = self._run if seen is None or not seen.begun else None  # its images are most of it
         return f'{{"all": {"true" if seen is None else "false"}, "run": {run or "null"}, {parts}, "end": {self._end or "null"}}}'
+
+
+class _Series:
+    """Texts at growing places x, at most so many: of old ones only the first in each cell of a grid stays, which widens with the run."""
+
+    def __init__(self, most: int) -> None:
+        self.items: list[tuple[float, str]] = []
+        self._most = most
+        self._cell = 0.0
+
+    def add(self, x: float, text: str) -> bool:
+        """Add one; whether others were dropped."""
+        full = len(self.items) >= self._most
+        if full:
+            start, cells = self.items[0][0], 3 * self._most // 4
+            self._cell = self._cell or (x - start) / cells or 1.0
+            while (x - start) / self._cell > cells:
+                self._cell *= 2
+            firsts: dict[float, tuple[float, str]] = {}
+            for item in self.items:
+                firsts.setdefault((item[0] - start) // self._cell, item)
+            self.items = list(firsts.values())
+        self.items.append((x, text))
+        return full
 
 
 def rounded(value: Any) -> float | None:

@@ -19,8 +19,8 @@ from .configuration import ACTIVATIONS
 from .recording import Recording, rounded
 from .trainer import BatchMetrics, Callback, EpochMetrics
 
-SHARE = 0.01  # of the time of training, for snapshots
-POINT_SECONDS = 0.1  # between points of the curves, at least
+SHARE = 0.007  # of the time of training, for snapshots
+POINT_SECONDS = 0.2  # between points of the curves, at least
 PROBE = 64  # training images that gradients and dead units are measured on
 SAMPLES = 12  # validation images whose predictions are shown
 ENTRIES = 4_000  # of an array, at most, that its histogram is made of
@@ -57,7 +57,7 @@ class Layer:
 class Statistics(Callback):
     """Measures a network while it trains, and records it; changes nothing: no weight, mode, gradient or random number is another for it.
 
-    Points of the curves come from what the trainer tells. A snapshot, whenever all of them together have taken under 1 % of the time so
+    Points of the curves come from what the trainer tells. A snapshot, whenever all of them together have taken under 0.7 % of the time so
     far, and one at the end, is an object of
 
     - `x`, the epochs done, `step`, the steps done, and `seconds` since the start;

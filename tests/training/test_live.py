@@ -245,13 +245,16 @@ def test_wrong_ports(tmp_path, monkeypatch, capsys, options, message):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_live_run_at_a_port_of_ones_own(tmp_path, capsys):
+def test_a_live_run_at_a_port_of_ones_own_gives_the_same_weights(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert main(["train", *QUICK, "--live", "--port", str(port), "--out", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"Watch it at http://127.0.0.1:{port}/ on this machine, while it trains.\n")
     assert f"Report: {tmp_path / 'run' / 'report.html'}\n" in out
+    assert main(["train", *QUICK, "--out", str(tmp_path / "unseen")]) == 0
+    assert "http" not in capsys.readouterr().out
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == (tmp_path / "unseen" / "model.safetensors").read_bytes()
 
 
 def test_ctrl_c_ends_the_run_and_the_page_says_so(tmp_path):
