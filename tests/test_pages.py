@@ -7,6 +7,7 @@ warnings included, and at its end the error that it raises, if any; `...` in it 
 
 import contextlib
 import io
+import linecache
 import re
 import traceback
 import warnings
@@ -82,6 +83,7 @@ CASES = [
 def test_the_snippets_of_a_page_print_what_it_shows(page, blocks, tmp_path, monkeypatch):
     skip_where_nothing_can_be_compiled(blocks)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(linecache.cache, page, (0, None, (ROOT / page).read_text(encoding="utf-8").splitlines(keepends=True), page))
     set_seed(0)
     namespace = {"__name__": "__main__"}
     for code, line, expected in blocks:
@@ -110,10 +112,11 @@ def test_sections_have_namespaces_of_their_own_where_a_page_says_so():
 
 
 def anchors(text):
-    """The anchors of a page's headings, as the common renderers of Markdown make them."""
+    """The anchors of a page: those of its headings, as the common renderers of Markdown make them, and those that it sets itself."""
     prose = BLOCK.sub("", text)
     slugs = [re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)]
-    return [slug + (f"-{slugs[:i].count(slug)}" if slug in slugs[:i] else "") for i, slug in enumerate(slugs)]
+    headings = [slug + (f"-{slugs[:i].count(slug)}" if slug in slugs[:i] else "") for i, slug in enumerate(slugs)]
+    return headings + re.findall(r'<a id="([^"]+)"></a>', prose)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -257,46 +257,53 @@ def _holders(nodes: list[Node | Part]) -> Iterator[str]:
     """Who refers to a result of these nodes, other than the nodes themselves."""
     results = {id(tensor): tensor for tensor in [node.output() for node in nodes] if tensor is not None}
     inside = {id(node): node for node in nodes}
+    frames = list(_frames())
+    shared = {id(frame.f_globals) for frame in frames}  # each is searched once, by itself
     named: set[int] = set()
     told: dict[str, None] = {}
-    for where, variables in _namespaces():
+    for where, variables in _namespaces(frames):
         for name, x in variables.items():
-            found = list(_search(name, x, results, inside))
+            found = list(_search(name, x, results, inside, shared))
             named.update(id(item.tensor) for item in found)
             if len(found) > 3:
                 told[f"{name}, {where}, in {len(found)} places, the first of them {found[0].path}"] = None
             else:
                 for path, _, within in found:
                     told[f"{path}, {where}{', whose graph contains this one' if within else ''}"] = None
+    frames.clear()
     yield from told
-    yield from _others(
-        [tensor for key, tensor in results.items() if key not in named],
-        {id(results), *(id(n.inputs) for n in nodes if isinstance(n, Node))},
-    )
+    own = {id(results), *(id(node.inputs) for node in nodes if isinstance(node, Node))}
+    yield from _others([tensor for key, tensor in results.items() if key not in named], own)
 
 
-def _namespaces() -> Iterator[tuple[str, dict[str, Any]]]:
-    """The variables of the functions that run, outside of this package, and those of their modules."""
-    modules: set[int] = set()
-    frames = sys._current_frames()
-    del frames[threading.get_ident()]
-    for top in (sys._getframe(1), *frames.values()):
+def _frames() -> Iterator[Any]:
+    """Those of all threads that are not of this package, the innermost first."""
+    current = sys._current_frames()
+    del current[threading.get_ident()]
+    for top in (sys._getframe(1), *current.values()):
         frame: Any = top
         while frame is not None:
-            code, variables = frame.f_code, frame.f_globals
-            if not code.co_filename.startswith(PACKAGE):
-                if frame.f_locals is not variables:
-                    yield f"a variable of {code.co_name}()", variables_of(frame)
-                if id(variables) not in modules:
-                    modules.add(id(variables))
-                    file = Path(str(variables.get("__file__", ""))).name
-                    yield f"a variable of {file or variables.get('__name__', 'a module')}", dict(variables)
+            if not frame.f_code.co_filename.startswith(PACKAGE):
+                yield frame
             frame = frame.f_back
 
 
-def _search(name: str, x: Any, results: dict[int, Tensor], inside: dict[int, Any]) -> Iterator[_Found]:
-    """The paths from a variable to results of a graph, through lists, tuples, dicts and attributes."""
-    seen: set[int] = set()
+def _namespaces(frames: list[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The variables of the functions that run, and those of their modules."""
+    modules: set[int] = set()
+    for frame in frames:
+        variables = frame.f_globals
+        if frame.f_locals is not variables:
+            yield f"a variable of {frame.f_code.co_name}()", variables_of(frame)
+        if id(variables) not in modules:
+            modules.add(id(variables))
+            file = Path(str(variables.get("__file__", ""))).name
+            yield f"a variable of {file or variables.get('__name__', 'a module')}", dict(variables)
+
+
+def _search(name: str, x: Any, results: dict[int, Tensor], inside: dict[int, Any], without: set[int]) -> Iterator[_Found]:
+    """The paths from a variable to results of a graph, through lists, tuples, dicts and attributes, but through none of `without`."""
+    seen = set(without)
     pending = [(name, x, 0)]
     while pending:
         path, x, depth = pending.pop()
