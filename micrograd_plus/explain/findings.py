@@ -51,4 +51,7 @@ class Finding:
 
     def __str__(self) -> str:
         where = "" if self.line is None else f" ({self.line})"
-        return f"{self.code} {self.level}: {self.title}{where}\n  seen: {self.seen}\n  why:  {self.why}\n  cure: {self.cure}\n  more: {self.link}"
+        parts = {"seen": self.seen, "why": self.why, "cure": self.cure, "more": self.link}
+        return "\n".join(
+            [f"{self.code} {self.level}: {self.title}{where}", *(f"    {name + ':':<6}{text}" for name, text in parts.items())]
+        )

@@ -22,7 +22,7 @@ def untouched(model: Module, optimizer: Optimizer | None) -> Iterator[None]:
     That is: parameters, their gradients and whether they require any, buffers, modes, the optimizer's state and settings, and the random
     generators: the library's, NumPy's legacy global one, Python's.
     """
-    parameters = {id(p): p for p in model.parameters()}
+    parameters: dict[int, Tensor] = {id(p): p for p in model.parameters()}
     if optimizer is not None:
         parameters.update({id(p): p for group in optimizer.param_groups for p in group["params"]})
     held = [
@@ -82,7 +82,7 @@ def model_copy(model: Module) -> tuple[Module, dict[int, Tensor]]:
         if module._forward_hooks is not None:
             object.__setattr__(module, "_forward_hooks", None)
     pairs = zip(model.named_parameters(), twin.named_parameters(), strict=True)
-    parameters = {id(p): copied for (_, p), (_, copied) in pairs}
+    parameters: dict[int, Tensor] = {id(p): copied for (_, p), (_, copied) in pairs}
     for copied in parameters.values():
         copied._grad = None
     return twin, parameters
@@ -138,7 +138,7 @@ def batches_of(batch_or_loader: Any) -> Iterable[Any]:
         )
     if not hasattr(given, "__iter__") or isinstance(given, (str, bytes, dict, np.ndarray, Tensor)):
         raise TypeError(f"diagnose() needs one batch (x, y), a list of batches or a DataLoader, got {type(given).__name__}.")
-    return copy.deepcopy(given)  # type: ignore[no-any-return]  # its generator would be drawn from
+    return copy.deepcopy(given)  # it may draw from a generator
 
 
 def as_batch(batch: Any) -> Batch:

@@ -14,7 +14,8 @@ from ...tensor import Tensor
 from ..findings import Finding
 from ..lines import Line
 from .catalogue import found
-from .observation import Call, Labels, Observer
+from .observation import Observer
+from .records import Call, Labels
 
 LARGE = 6.0  # root mean square of a feature: [-10, 10] has 5.8, bytes over 100, and standardised features have 1
 SMALL = 0.02  # largest absolute value of all inputs
@@ -47,7 +48,7 @@ def _not_finite(array: Any) -> np.ndarray | None:
 
 
 def _told(array: np.ndarray, wrong: np.ndarray, what: str) -> str:
-    rows = wrong.reshape(len(wrong), -1).any(axis=1) if wrong.ndim else wrong.reshape(1)
+    rows = np.asarray(wrong.reshape(len(wrong), -1).any(axis=1)) if wrong.ndim else wrong.reshape(1)
     first = tuple(int(i) for i in np.argwhere(wrong)[0])
     index = first[0] if len(first) == 1 else first
     return (
@@ -109,7 +110,7 @@ def _targets_not_finite(o: Observer) -> Iterator[Finding]:
 def _one(o: Observer) -> Iterator[Finding]:
     if o.norm_of_one is not None:
         module, shape, line = o.norm_of_one
-        seen = f"{type(module).__name__}({module.num_features}) was given input of shape {shape} in training."
+        seen = f"{type(module).__name__}({getattr(module, 'num_features', '')}) was given input of shape {shape} in training."
         for loader in o.loaders.values():
             if len(loader.X) % loader.batch_size == 1 and loader.batch_size > 1:
                 seen += f" {len(loader.X)} examples in batches of {loader.batch_size} leave one over."
@@ -123,7 +124,8 @@ def _one(o: Observer) -> Iterator[Finding]:
     for key, loader in o.loaders.items():
         if norms and o.trained_loaders.get(key) and loader.batch_size > 1 and len(loader.X) % loader.batch_size == 1:
             kind = type(norms[0]).__name__
-            seen = f"{len(loader.X)} examples in batches of {loader.batch_size} leave one over: the last batch of each epoch, which {kind} sees alone."
+            size = loader.batch_size
+            seen = f"{len(loader.X)} examples in batches of {size} leave one over: {kind} sees it alone, in the last batch of each epoch."
             yield found("MG306", seen, f"X, y = X[:-1], y[:-1]  # or another batch_size than {loader.batch_size}", None)
             return
 
@@ -142,7 +144,7 @@ def _first_layers(o: Observer) -> Iterator[Features]:
     for call in o.calls:
         layer = call.layer
         arrays = o.layer_inputs.pop(id(layer), None) if layer is not None else None
-        if not arrays or isinstance(layer, Embedding) or _normalises(layer):
+        if not arrays or layer is None or isinstance(layer, Embedding) or _normalises(layer):
             continue
         shape = arrays[0].shape[1:]
         arrays = [array for array in arrays if array.shape[1:] == shape and array.ndim >= 1 and array.dtype.kind in "fiu"]
@@ -192,15 +194,13 @@ def _features(o: Observer) -> Iterator[Finding]:
         layer, rows, every, line = features[:4]
         if not np.isfinite(rows).all():
             continue
-        name = (
-            f"{type(layer).__name__}{tuple(layer.weight.shape)}"
-            if isinstance(getattr(layer, "weight", None), Tensor)
-            else type(layer).__name__
-        )
+        weight = getattr(layer, "weight", None)
+        name = f"{type(layer).__name__}{weight.shape if isinstance(weight, Tensor) else ''}"
         spread, centre = rows.std(axis=0), rows.mean(axis=0)
         scale = np.sqrt(np.square(rows).mean(axis=0))
         varying = spread > 1e-6 * np.maximum(scale, 1e-30)
-        seen = f"The inputs of {name} go from {rows.min():.4g} to {rows.max():.4g} (mean {rows.mean():.3g}, standard deviation {rows.std():.3g})."
+        numbers = f"mean {rows.mean():.3g}, standard deviation {rows.std():.3g}"
+        seen = f"The inputs of {name} go from {rows.min():.4g} to {rows.max():.4g} ({numbers})."
         cure = "X, mean, std = normalize(X)"
         if rows.min() >= 0 and 100 < rows.max() <= 255 and rows.shape[1] > 4:
             cure = "X = X / 255"

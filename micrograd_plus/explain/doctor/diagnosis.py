@@ -96,7 +96,7 @@ class Diagnosis:
             if finding.line is not None and finding.line.text:
                 lines.append(f"    > {finding.line.text}")
             for label, text in (("seen", finding.seen), ("why", finding.why), ("cure", finding.cure), ("more", finding.link)):
-                lines += _paragraph(label, text)
+                lines += [f"    {label + ':':<6}{text}"] if label in ("cure", "more") else _paragraph(label, text)
         for remark in self.remarks:
             lines += ["", *textwrap.wrap(remark, WIDTH)]
         if self.error:

@@ -1,6 +1,10 @@
 """From what was observed to a diagnosis: all checks in their order."""
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
 
 from ..findings import Finding
 from .catalogue import ORDER
@@ -11,7 +15,6 @@ from .losses import check_losses
 from .network import check_network
 from .observation import Observer
 from .rates import NOISE, check_rates
-
 
 # What explains what: where the first is found, the others are its consequences, or can't be told from them, and are left out.
 NETWORK = {"MG207", "MG401", "MG402", "MG403", "MG404", "MG406", "MG407", "MG408", "MG409"}
@@ -46,17 +49,21 @@ CONSEQUENCES: dict[str, set[str]] = {
 
 
 def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[str, ...] = (), own_optimizer: bool = True) -> Diagnosis:
-    """The diagnosis of what an observer saw; it must have finished. Without `own_optimizer`, it was the doctor's, of which nothing is said."""
-    findings: list[Finding] = [
-        *check_loop(observer, bool(error)),
-        *check_losses(observer),
-        *check_data(observer),
-        *check_network(observer),
+    """The diagnosis of what an observer saw; it must have finished.
+
+    Without `own_optimizer` the optimizer was not the user's, and nothing is said of it.
+    """
+    failed: list[str] = []
+    findings = [
+        *_checked(failed, "loop", check_loop, observer, bool(error)),
+        *_checked(failed, "loss", check_losses, observer),
+        *_checked(failed, "data", check_data, observer),
+        *_checked(failed, "network", check_network, observer),
     ]
     known = {finding.code for finding in findings if finding.level != "note"} - {"MG207"}
     explained = set().union(*(CONSEQUENCES.get(code, set()) for code in known))
     if not {"MG406", "MG407", "MG408"} <= explained:
-        tried = list(check_rates(observer))
+        tried = _checked(failed, "learning rate", check_rates, observer)
         if any(NOISE in finding.seen for finding in tried):
             findings = [finding for finding in findings if finding.code not in NETWORK]
         findings += tried
@@ -64,7 +71,17 @@ def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[s
         findings = [finding for finding in findings if finding.code not in OF_THE_OPTIMIZER]
     values = max(observer.values.values(), key=len, default=[])
     first, last = (values[0], values[-1]) if values else (None, None)
-    return Diagnosis(_causes(_distinct(findings)), subject, observer.steps, _number(first), _number(last), error, remarks)
+    return Diagnosis(_causes(_distinct(findings)), subject, observer.steps, _number(first), _number(last), error, (*remarks, *failed))
+
+
+def _checked(failed: list[str], what: str, check: Callable[..., Iterable[Finding]], *arguments: Any) -> list[Finding]:
+    """The findings of a check; where it fails, a remark instead, for the others have found what they found."""
+    try:
+        with np.errstate(all="ignore"):
+            return list(check(*arguments))
+    except Exception as error:
+        failed.append(f"The check of the {what} failed, which is a mistake of the doctor's: {type(error).__name__}: {error}")
+        return []
 
 
 def _causes(findings: list[Finding]) -> list[Finding]:

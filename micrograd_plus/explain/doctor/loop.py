@@ -1,5 +1,6 @@
 """Mistakes of the training loop itself: what steps, what is stepped, with which gradients, in which mode."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ from ...tensor import Tensor
 from ..findings import Finding
 from ..lines import Line
 from .catalogue import found
-from .observation import Call, Observer, Round, sensitive
+from .observation import Observer
+from .records import Call, Round, sensitive
 
 LISTED = 4  # names in a list
 MANY_STEPS = 3  # from where on a habit is no accident
@@ -100,7 +102,7 @@ def _doubled(o: Observer) -> Iterator[Finding]:
         for second in stepped[i + 1 :]:
             shared = [p for p in _parameters(first) if id(p) in set(map(id, _parameters(second)))]
             order = [key for key in o.step_order if key in (id(first), id(second))]
-            changes = sum(a != b for a, b in zip(order, order[1:], strict=False))
+            changes = sum(a != b for a, b in itertools.pairwise(order))
             if shared and changes >= MANY_STEPS:
                 seen = (
                     f"{_optimizer_name(o, first)} and {_optimizer_name(o, second)} both step {listed([name_of(p, names) for p in shared])}."
@@ -250,7 +252,7 @@ def _stale(o: Observer) -> Iterator[Finding]:
 def _sums(o: Observer) -> Iterator[Finding]:
     if o.worst_sum is not None:
         note = o.worst_sum
-        seen = f"{note.count} losses were added up as Tensors{f' in {note.line}: {_text(note.line)}' if note.line else ''}; nothing calls backward() on the sum."
+        seen = f"{note.count} losses were added up as Tensors: {_text(note.line)}. Nothing calls backward() on the sum."
         yield found("MG106", seen, "total += loss.item()", note.line)
     elif len(o.living_losses) >= MANY_STEPS:
         tensors = o.living_losses
@@ -281,7 +283,8 @@ def _modes(o: Observer, raised: bool) -> Iterator[Finding]:
         chosen = [call for call in calls if call.in_loss] or (calls if len(episodes) < o.steps / 2 else [])
         if chosen:
             call = chosen[0]
-            seen = f"{len(chosen)} forward {'pass' if len(chosen) == 1 else 'passes'} that no backward() followed ran in training mode, with {_kinds(call.root)} in the model."
+            passes = "1 forward pass" if len(chosen) == 1 else f"{len(chosen)} forward passes"
+            seen = f"{passes} that no backward() followed ran in training mode, with {_kinds(call.root)} in the model."
             name = o.name_of(call.root)
             yield found("MG108", seen, f"{name}.eval()  # before the evaluation, and {name}.train() after it", call.line)
             return
@@ -303,7 +306,7 @@ def _decay(o: Observer) -> Iterator[Finding]:
             decay = max(group.get("weight_decay", 0) for group in optimizer.param_groups)
             kind = type(optimizer).__name__
             seen = f"weight_decay={decay:g} also pulls on {len(chosen)} biases and scales: {listed([name_of(p, names) for p in chosen])}."
-            cure = f'{kind}([{{"params": [p for p in params if p.ndim > 1]}}, {{"params": [p for p in params if p.ndim < 2], "weight_decay": 0}}])'
+            cure = f'{kind}([{{"params": weights}}, {{"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0}}])'
             line = next((line for made, _, line in o.made_with if made is optimizer), None)
             yield found("MG109", seen, cure, line)
             return

@@ -11,7 +11,8 @@ from ...tensor import Tensor
 from ..findings import Finding
 from ..lines import Line
 from .catalogue import found
-from .observation import Call, LossCall, Observer, Operation
+from .observation import Observer
+from .records import Call, LossCall, Operation
 
 VIEWS = {rules.reshape, rules.transpose, rules.getitem, rules.cast, rules.broadcast_to, rules.concatenate, rules.take_rows}
 BINARY = {rules.add, rules.subtract, rules.multiply, rules.divide, rules.maximum, rules.minimum, rules.power}
@@ -86,8 +87,8 @@ def _class_labels(call: LossCall, scores: np.ndarray, targets: np.ndarray) -> It
     wrong = counted[(counted < 0) | (counted >= classes)]
     if wrong.size:
         seen = (
-            f"Labels go from {counted.min():g} to {counted.max():g}, and the model has {classes} outputs, for the classes 0 to {classes - 1}; "
-            f"{wrong.size} of {counted.size} labels are out of range."
+            f"Labels go from {counted.min():g} to {counted.max():g}, and the model has {classes} outputs, for the classes "
+            f"0 to {classes - 1}; {wrong.size} of {counted.size} labels are out of range."
         )
         from_one = counted.min() >= 1 and counted.max() == classes
         cure = "y = y - 1  # classes count from 0" if from_one else f"Linear(..., {int(counted.max()) + 1})  # one output per class"
@@ -198,13 +199,14 @@ def _rare(o: Observer) -> Iterator[Finding]:
     most, least = counts.argmax(), counts.argmin()
     share, ratio = counts[most] / len(labels), counts[most] / counts[least]
     if share >= MAJORITY or (not tokens and len(values) <= FEW_CLASSES and ratio >= RARE):
+        frequent, rare = values[most], values[least]
         seen = (
-            f"{counts[most]:,} of {len(labels):,} labels are {values[most]:g} ({share:.0%}); "
-            f"{counts[least]:,} {'is' if counts[least] == 1 else 'are'} {values[least]:g}. Always saying {values[most]:g} is right in {share:.0%}."
+            f"{counts[most]:,} of {len(labels):,} labels that the loss was given are {frequent:g} ({share:.0%}); "
+            f"{counts[least]:,} {'is' if counts[least] == 1 else 'are'} {rare:g}. Always saying {frequent:g} is right in {share:.0%}."
         )
-        cure = "CrossEntropyLoss(weight=len(y) / (C * np.bincount(y)))"
-        if len(values) == 2:
-            cure = f"BCEWithLogitsLoss(pos_weight=[{counts[values == values.min()][0] / counts[values == values.max()][0]:.3g}])  # negatives per positive"
+        cure = "CrossEntropyLoss(weight=len(y) / (C * np.bincount(y)))  # C classes"
+        if o.labels[0].kind == "binary":
+            cure = f"BCEWithLogitsLoss(pos_weight=[{counts[0] / counts[-1]:.3g}])  # negatives per positive"
         yield found("MG208", seen, cure, line)
 
 

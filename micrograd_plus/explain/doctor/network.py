@@ -15,7 +15,8 @@ from ..lines import Line
 from .catalogue import found
 from .loop import listed, name_of
 from .losses import _origin, _values
-from .observation import Observer, Operation, Round
+from .observation import Observer
+from .records import Operation, Round
 
 PRODUCTS = {rules.matmul, rules.affine, rules.convolution, rules.einsum}
 LARGE_WEIGHTS = 5.0  # root mean square times sqrt(fan_in): 1 keeps the scale of activations, He's is 1.4, Glorot's at most 1.4
@@ -28,7 +29,7 @@ SATURATED = 0.7  # share of a layer's outputs; a normal pre-activation of scale 
 TANH_END, SIGMOID_ENDS = 0.99, 0.01
 VANISHED = 1e-4  # of the relative gradient of the last layers, that of the first ones
 EXPLODED = 500.0  # ||gradient|| ||weights|| / loss: how many times the loss grows where the weights change by their own size
-OVERSHOT = 1e4  # times the squared error of the best constant answer, by the first predictions
+OVERSHOT = 1e4  # times the mean square of the targets, by the first squared error
 OVERFLOWING = 1e6  # a loss
 
 
@@ -97,7 +98,8 @@ def _initial(o: Observer) -> Iterator[Finding]:
             own = getattr(weight, "_line", None) or line
             right = math.sqrt(1 / max(next(fan for w, fan, _ in weights if w is weight), 1))
             expected = "" if chosen is equal else f"; {right:.2g} would keep the scale of its inputs"
-            seen = f"{len(chosen)} of {len(weights)} weights are {told} at first: {listed([name_of(w, names) for w, _, _ in chosen])} ({spread}{expected})."
+            which = listed([name_of(w, names) for w, _, _ in chosen])
+            seen = f"{len(chosen)} of {len(weights)} weights are {told} at first: {which} ({spread}{expected})."
             yield found("MG405", seen, cure, own)
             return
 
@@ -233,16 +235,16 @@ def _flow(o: Observer) -> Iterator[Finding]:
         overshot = _overshot(round_)
         if round_.number == 0 and overshot > OVERSHOT:
             seen = (
-                f"The first predictions are so large that the loss is {round_.loss:.3g}, {overshot:.1g} times that of the best constant answer; "
-                f"the gradients have a norm of {total:.3g}, the weights one of {size:.3g}."
+                f"The first predictions are so large that the loss is {round_.loss:.3g}, {overshot:.1g} times the mean square of the "
+                f"targets; the gradients have a norm of {total:.3g}, the weights one of {size:.3g}."
             )
             cure = "clip_grad_norm(model.parameters(), 1.0)  # and normalise inside: what each step or layer adds or multiplies grows"
             yield found("MG403", seen, cure, o.backward_line)
         elif round_.number <= 4 and math.isfinite(loss) and loss > 0 and total * size / loss > EXPLODED and not round_.clipped:
             worst = int(np.argmax(relative))
             seen = (
-                f"In step {round_.number + 1} the gradients have a norm of {total:.3g}, the weights one of {size:.3g}, at a loss of {loss:.3g}; "
-                f"the largest, {entries[worst][1]:.3g}, is that of {name_of(entries[worst][0], names)}."
+                f"In step {round_.number + 1} the gradients have a norm of {total:.3g}, the weights one of {size:.3g}, at a loss of "
+                f"{loss:.3g}; the largest, {entries[worst][1]:.3g}, is that of {name_of(entries[worst][0], names)}."
             )
             yield found(
                 "MG403",
@@ -259,7 +261,7 @@ def _flow(o: Observer) -> Iterator[Finding]:
 
 
 def _overshot(round_: Round) -> float:
-    """By what factor the squared error exceeds that of the best constant answer."""
+    """By what factor the mean squared error exceeds the mean square of the targets."""
     call = round_.loss_calls[0] if len(round_.loss_calls) == 1 else None
     if call is None or call.name != "mse_loss" or call.options.get("reduction") != "mean":
         return 0.0
@@ -294,7 +296,8 @@ def _not_finite(o: Observer) -> Iterator[Finding]:
     culprit = _backward_culprit(round_)
     if culprit is not None:
         operation, given = culprit
-        seen = f"The loss is finite, but in step {step} the gradient through {operation.rule.__name__} is not; its input went from {given.min():.4g} to {given.max():.4g}."
+        through = f"the gradient through {operation.rule.__name__} is not"
+        seen = f"The loss is finite, but in step {step} {through}; its input went from {given.min():.4g} to {given.max():.4g}."
         yield found("MG409", seen, _cure_of(operation.rule, backward=True), operation.line)
         return
     yield found(

@@ -14,150 +14,26 @@ import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ... import effects, losses, nn, optimizers
+from ... import effects, losses, nn, optimizers, rules
 from ... import tensor as engine
 from ...data import DataLoader
-from ...layers import Dropout, Dropout2d, Module
+from ...layers import Module
 from ...layers.normalisation import ChannelNorm
 from ...losses import Loss
 from ...optimizers import Optimizer
 from ...rules import Rule
 from ...tensor import Part, Tensor
 from ..lines import Line, is_users, user_line
+from .records import LOSSES, Accumulated, Call, Enough, Labels, LossCall, Operation, Round
 
-# The loss functions by name, and what kind of answer each compares with what.
-LOSSES = {
-    "cross_entropy": "classes",
-    "nll_loss": "classes",
-    "multi_margin_loss": "classes",
-    "binary_cross_entropy": "binary",
-    "binary_cross_entropy_with_logits": "binary",
-    "mse_loss": "regression",
-    "l1_loss": "regression",
-    "huber_loss": "regression",
-    "smooth_l1_loss": "regression",
-    "kl_div": "other",
-    "hinge_loss": "other",
-}
 KEPT_ROUNDS = 2  # at the end; the first is kept too
 KEPT_INPUTS = 2_000_000  # numbers
 HELD_INPUTS = 20_000_000
 KEPT_LABELS = 2000  # batches
-
-
-class Enough(BaseException):  # noqa: N818 - it is no error: it ends a script of which enough was seen
-    """Raised in a script of which enough was seen; no `except Exception` catches it."""
-
-
-class Operation(NamedTuple):
-    """An operation whose result requires a gradient. `index` is the output's number among several."""
-
-    out: Tensor
-    rule: Rule
-    inputs: Any
-    options: Any
-    index: int
-    line: Line | None
-    module: Module | None
-
-
-class Call:
-    """A call of a model: of a Module that no other was calling."""
-
-    def __init__(self, root: Module, array: Any, number: int, recording: bool, line: Line | None) -> None:
-        self.root, self.array, self.number, self.recording, self.line = root, array, number, recording, line
-        self.training = root.training
-        self.modes = [module.training for module in sensitive(root)]
-        self.layer: Module | None = None  # the first that has parameters of its own, and what it was given
-        self.layer_input: Any = None
-        self.output: Any = None
-        self.node: Any = None
-        self.given = True  # whether the input is data, not what another model made
-        self.not_finite = False
-        self.given_input: Any = None
-        self.output_shape: tuple[int, ...] = ()
-        self.used = False  # whether a backward pass went through it
-        self.in_loss = False
-
-    def settle(self) -> None:
-        """Find out whether a backward pass went through it, and let go of its graph."""
-        if self.node is not None:
-            self.used = self.used or self.node.inputs is None
-            self.node = None
-        self.output = None
-
-
-class LossCall(NamedTuple):
-    """A call of one of the library's loss functions."""
-
-    name: str
-    predictions: Any
-    targets: Any
-    options: dict[str, Any]
-    out: Any
-    line: Line | None
-
-    @property
-    def kind(self) -> str:
-        return LOSSES[self.name]
-
-
-class Labels(NamedTuple):
-    """The labels of one call of a loss; `whole` is the array of which they are a view, else they themselves."""
-
-    values: np.ndarray
-    whole: np.ndarray
-    one_per_example: bool
-    weighted: bool
-    line: Line | None
-    step: int
-    kind: str
-
-
-class Round:
-    """From the first operation after a step to the next step, or to several steps if no operation is between them."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.operations: list[Operation] = []
-        self.leaves: dict[int, Tensor] = {}
-        self.constants: list[tuple[int, Tensor]] = []  # leaves that need no gradient, and after how many operations they were made
-        self.losses: list[Tensor] = []
-        self.values: list[float] = []
-        self.calls: list[Call] = []
-        self.loss_calls: list[LossCall] = []
-        self.stepped: list[Optimizer] = []
-        self.before: dict[int, np.ndarray] = {}  # the leaves' values before the step
-        self.gradients: dict[int, np.ndarray] = {}
-        self.lrs: dict[int, float] = {}
-        self.by_hand = False
-        self.active: dict[Any, np.ndarray] = {}
-        self.clipped: tuple[str, float] | None = None
-
-    @property
-    def key(self) -> tuple[int, ...]:
-        """What the round trains: rounds of a GAN's two networks differ."""
-        return (id(self.stepped[0]),) if self.stepped else ()
-
-    @property
-    def loss(self) -> float:
-        return sum(self.values) if self.values else math.nan
-
-    def lighten(self) -> None:
-        """Keep figures only."""
-        self.operations, self.leaves, self.constants, self.losses = [], {}, [], []
-        self.before, self.gradients, self.loss_calls = {}, {}, []
-
-
-class Accumulated:
-    """A sum that grew by losses of several rounds or batches: how many, and where."""
-
-    def __init__(self, count: int, line: Line | None, node: Callable[[], Any]) -> None:
-        self.count, self.line, self.node = count, line, node
 
 
 class Observer:
@@ -167,11 +43,12 @@ class Observer:
         rounds: how many rounds are followed closely.
         seconds: of this process's time, how long at most.
         further: seconds after that in which only calls, losses and modes are noted, so as to see how the script goes on.
+        patience: seconds of this process's time without a step, after which there is none to be expected.
         stops: whether to raise `Enough` at the end.
     """
 
-    def __init__(self, rounds: int = 40, seconds: float = 3.0, further: float = 1.0, stops: bool = True) -> None:
-        self.limit, self.seconds, self.further, self.stops = rounds, seconds, further, stops
+    def __init__(self, rounds: int = 40, seconds: float = 3.0, further: float = 1.0, patience: float = 10.0, stops: bool = True) -> None:
+        self.limit, self.seconds, self.further, self.patience, self.stops = rounds, seconds, further, patience, stops
         self.rounds: list[Round] = []
         self.round = Round(0)
         self.bad: Round | None = None  # the round in which a number was first not finite
@@ -222,7 +99,7 @@ class Observer:
         self._call: Call | None = None
         self._patches: list[tuple[Any, str, Any]] = []
         self._thread = 0
-        self._busy = False
+        self._made = 0
         self._started = 0.0
         self._closed_at = 0.0
         self._loss_nodes: dict[int, tuple[Any, int]] = {}
@@ -260,7 +137,7 @@ class Observer:
             call.settle()
 
     def _mine(self) -> bool:
-        return threading.get_ident() == self._thread and not self._busy and not effects.is_traced()
+        return threading.get_ident() == self._thread and not effects.is_traced()
 
     def _wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
         original = vars(owner)[name]
@@ -290,10 +167,11 @@ class Observer:
 
     def made(self, out: Tensor, rule: Rule | None, inputs: Any, options: Any, pullbacks: Any) -> None:
         """See `tensor.Watcher`."""
-        if self._busy:
-            return
+        self._made += 1
+        if self._made % 1000 == 0:
+            self._check_patience()
         if not self.close:
-            if rule is engine.rules.add and out._requires_grad:
+            if rule is rules.add and out._requires_grad:
                 self._follow_sum(out, inputs, None)
             return
         if rule is None:
@@ -318,7 +196,7 @@ class Observer:
                 self.round.leaves[id(x)] = x
                 if id(x) not in self.initial:
                     self.initial[id(x)] = x._data.copy()
-        if rule is engine.rules.add:
+        if rule is rules.add:
             self._follow_sum(out, inputs, line)
 
     def pulling(self, node: Any, g: Any, edges: Any, pullbacks: Any) -> Any:
@@ -385,21 +263,24 @@ class Observer:
 
     def _check_time(self) -> None:
         used = time.process_time() - self._started
-        if self.close:
-            if len(self.rounds) >= self.limit or used > self.seconds or (self.bad is not None and self.steps > 2):
-                self.look_around()
-                self._busy = True  # no more operations of the script's are noted
-                self._busy = False
-                self.close = False
-                self._closed_at = time.process_time()
-                if self.bad is not None and self.stops:
-                    raise Enough
+        if self.close and (len(self.rounds) >= self.limit or used > self.seconds or (self.bad is not None and self.steps > 2)):
+            self.look_around()
+            self.close = False
+            self._closed_at = time.process_time()
+            if self.bad is not None and self.stops:
+                raise Enough
         if not self.close:
             spent = time.process_time() - self._closed_at
             if spent > self.further / 2:
                 self.truncated = True
             if self.stops and spent > self.further:
                 raise Enough
+
+    def _check_patience(self) -> None:
+        """End a script that computes and computes, and never comes to a step."""
+        if self.stops and not self.steps and time.process_time() - self._started > self.patience:
+            self.look_around()
+            raise Enough
 
     def _record_values(self) -> None:
         round_ = self.round
@@ -438,9 +319,7 @@ class Observer:
         return out
 
     def _check_finished_call(self, module: Module, args: Any, kwargs: Any) -> None:
-        if self._finished and self.close:
-            self._begin()
-        elif self.close and self.round.losses and not self.optimizers and self._moved_by_hand():
+        if (self._finished and self.close) or (self.close and self.round.losses and not self.optimizers and self._moved_by_hand()):
             self._begin()
         self.models.setdefault(id(module), module)
         given = args[0] if args else next(iter(kwargs.values()), None)
@@ -475,7 +354,10 @@ class Observer:
     # -- losses ----------------------------------------------------------------------------------------------------------
 
     def _loss_call(self, name: str, original: Any, *args: Any, **kwargs: Any) -> Any:
-        bound = inspect.signature(original).bind(*args, **kwargs)
+        try:
+            bound = inspect.signature(original).bind(*args, **kwargs)
+        except TypeError:
+            return original(*args, **kwargs)  # which says what it needs
         bound.apply_defaults()
         predictions, targets, *_ = bound.arguments.values()
         options = dict(list(bound.arguments.items())[2:])
@@ -609,7 +491,7 @@ class Observer:
                 else entry
                 for entry in params
             ]
-        flat = []
+        flat: list[Any] = []
         for entry in params if isinstance(params, list) else [params]:
             given = entry.get("params", ()) if isinstance(entry, dict) else entry
             flat.extend(given if isinstance(given, (list, tuple)) else [given])
@@ -619,7 +501,7 @@ class Observer:
 
     def _step(self, original: Any, optimizer: Optimizer) -> None:
         self.optimizers.setdefault(id(optimizer), optimizer)
-        line = self.step_line = user_line()
+        self.step_line = user_line()
         params = [p for group in optimizer.param_groups for p in group["params"]]
         if self.close:
             round_ = self.round
@@ -660,21 +542,20 @@ class Observer:
             self._finished = True
         else:
             self.round = Round(self.steps)
-        del line
         self._check_time()
 
     def _note_activity(self, round_: Round) -> None:
         """Which units of each ReLU are positive for some example of the round."""
         counts: dict[Any, int] = defaultdict(int)
         for operation in round_.operations:
-            if operation.rule is engine.rules.relu:
+            if operation.rule is rules.relu:
                 place = (id(operation.module), operation.line.number if operation.line else 0)
                 site = (*place, counts[place])
                 counts[place] += 1
                 values = operation.out._data
                 if values.ndim >= 2:
                     axis = 1 if values.ndim == 4 else values.ndim - 1
-                    round_.active[site] = (values > 0).any(axis=tuple(i for i in range(values.ndim) if i != axis))
+                    round_.active[site] = np.asarray((values > 0).any(axis=tuple(i for i in range(values.ndim) if i != axis)))
 
     def _draw(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self.draws = self.draws or bool(self._stack)  # by a model, not by a loader
@@ -770,35 +651,6 @@ class Observer:
             for name, p in root.named_parameters():
                 names.setdefault(id(p), f"{self.name_of(root)}.{name}")
         return names
-
-
-def sensitive(root: Module) -> list[Module]:
-    """The modules that compute something else in eval mode."""
-    found = getattr(root, "_doctor_sensitive", None)
-    if found is None:
-        found = [module for _, module in root.named_modules() if _is_sensitive(module)]
-    return found
-
-
-def _is_sensitive(module: Module) -> bool:
-    if isinstance(module, ChannelNorm):
-        return module.track_running_stats
-    if isinstance(module, (Dropout, Dropout2d)):
-        return bool(module.p)
-    rate = vars(module).get("dropout")
-    if isinstance(rate, float):
-        return rate > 0 and vars(module).get("num_layers", 2) > 1
-    return _reads_training(type(module))
-
-
-@functools.cache
-def _reads_training(kind: type[Module]) -> bool:
-    if kind.__module__.partition(".")[0] == "micrograd_plus":
-        return False
-    try:
-        return "self.training" in inspect.getsource(kind.forward)
-    except (OSError, TypeError):
-        return False
 
 
 def _own_parameters(module: Module) -> bool:

@@ -61,7 +61,7 @@ def diagnose(model: Module, batch_or_loader: Any, loss_fn: Callable[..., Tensor]
         batches = batches_of(batch_or_loader)
         twin, parameters = model_copy(model)
         if optimizer is not None:
-            stepping = optimizer_copy(optimizer, parameters)
+            stepping: Optimizer | None = optimizer_copy(optimizer, parameters)
         else:
             trainable = [p for p in parameters.values() if p.requires_grad]
             stepping = Adam(trainable, lr=OWN_RATE) if trainable else None

@@ -16,7 +16,8 @@ from ..findings import Finding
 from .catalogue import found
 from .losses import VIEWS, _values
 from .network import PRODUCTS, first_rounds
-from .observation import Call, LossCall, Observer, Round
+from .observation import Observer
+from .records import Call, LossCall, Round
 from .replay import Replay, adam, copy_of, descend
 
 RANGE_STEPS = 20  # of each learning rate
@@ -132,9 +133,9 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
             if good:
                 factor = min(good, key=lambda f: good[f][-1])
                 seen = (
-                    f"At lr={lr:g} the loss went from {first:.4g} to {last:.4g} in {len(values)} steps; a step changes the weights by {moved:.1g} of their "
-                    f"size. {len(own) - 1} steps on one batch, tried on copies: {own[0]:.3g} to {own[-1]:.3g} at lr={lr:g}, "
-                    f"to {good[factor][-1]:.3g} at lr={lr * factor:g}."
+                    f"At lr={lr:g} the loss went from {first:.4g} to {last:.4g} in {len(values)} steps; a step changes the weights by "
+                    f"{moved:.1g} of their size. {len(own) - 1} steps on one batch, tried on copies: {own[0]:.3g} to {own[-1]:.3g} "
+                    f"at lr={lr:g}, to {good[factor][-1]:.3g} at lr={lr * factor:g}."
                 )
                 return None, found("MG408", seen, f"{o.names.get(id(optimizer), 'optimizer')}.lr = {lr * factor:g}", _made_at(o, optimizer))
     return None, None
@@ -196,7 +197,11 @@ def _overfit(o: Observer, round_: Round) -> Finding | None:
     if values and _typical(values[-5:]) < LEARNT * baseline and not straight:
         return None
     line = loss_call.line
-    seen = f"After {done} steps of Adam on one batch of {len(_values(loss_call.targets))}, on copies, the loss is {reached:.3g}; the best constant answer has {baseline:.3g}."
+    size = len(_values(loss_call.targets))
+    seen = (
+        f"After {done} steps of Adam on one batch of {size}, on copies, the loss is {reached:.3g}; "
+        f"always giving the same best answer has {baseline:.3g}."
+    )
     if straight:
         seen += " All layers are linear: without a nonlinearity between them they are one linear map, however many there are."
     if not fixed:
@@ -223,7 +228,8 @@ def _is_linear(round_: Round, loss_call: LossCall) -> bool:
             return False
         weights += operation.rule in PRODUCTS
         pending += products
-    return weights > 1 and np.shape(loss_call.targets) != np.shape(round_.calls[0].array if round_.calls else None)
+    given = round_.calls[0].array if round_.calls else None
+    return weights > 1 and (given is None or np.shape(loss_call.targets) != given.shape)
 
 
 def _constant_answer(call: LossCall) -> float | None:
@@ -263,7 +269,7 @@ def _with_new_draws(o: Observer, round_: Round, loss_call: LossCall, lr: float) 
     twin = copied_with_values(root, round_).train(call.training)
     function = getattr(losses, loss_call.name)
     state = copy.deepcopy(effects.default_generator().bit_generator.state)
-    parameters = {id(p): p for p in twin.parameters() if p.requires_grad}
+    parameters: dict[int, Tensor] = {id(p): p for p in twin.parameters() if p.requires_grad}
     if not parameters:
         return None
     compute: Callable[[], Tensor] = lambda: function(twin(call.given_input), loss_call.targets, **loss_call.options)  # noqa: E731
@@ -280,7 +286,7 @@ def _with_new_draws(o: Observer, round_: Round, loss_call: LossCall, lr: float) 
 
 def copied_with_values(root: Module, round_: Round) -> Module:
     """A deep copy of a model with the parameters that it had in a round."""
-    own = {name: p for name, p in root.named_parameters()}
+    own = dict(root.named_parameters())
     twin = copy.deepcopy(root)
     for name, p in twin.named_parameters():
         if id(own[name]) in round_.before:

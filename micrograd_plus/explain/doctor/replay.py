@@ -13,7 +13,7 @@ import numpy as np
 
 from ...optimizers import Adam, Optimizer, clip_grad_norm, clip_grad_value
 from ...tensor import Tensor, apply, enable_grad
-from .observation import Operation, Round
+from .records import Operation, Round
 
 
 class Replay:
@@ -27,17 +27,15 @@ class Replay:
         self.round = round_
         self.keys = list(round_.leaves)
         self.operations = _leading_to(round_.operations, round_.losses)
-        self.fixed = {key: round_.before[key] if key in round_.before else leaf._data for key, leaf in round_.leaves.items()}
+        self.fixed = {key: round_.before.get(key, leaf._data) for key, leaf in round_.leaves.items()}
 
     def loss(self, parameters: dict[int, Tensor]) -> Tensor:
         """The sum of the round's losses, for other values of the parameters."""
         made: dict[int, Any] = {}
         for operation in self.operations:
-            if id(operation.out) in made:
-                continue
             inputs = [made.get(id(x), parameters.get(id(x), x)) if isinstance(x, Tensor) else x for x in operation.inputs]
-            result = apply(operation.rule, *inputs, **operation.options)
-            made[id(operation.out)] = result[operation.index] if isinstance(result, tuple) else result
+            result: Any = apply(operation.rule, *inputs, **operation.options)
+            made[id(operation.out)] = result[operation.part] if isinstance(result, tuple) else result
         losses = [made[id(loss)] if id(loss) in made else parameters.get(id(loss), loss) for loss in self.round.losses]
         total = losses[0].sum()
         for loss in losses[1:]:

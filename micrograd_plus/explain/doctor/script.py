@@ -17,7 +17,8 @@ from ..findings import Finding
 from ..lines import Line, is_users
 from .diagnosis import Diagnosis
 from .examination import examined
-from .observation import Enough, Observer
+from .observation import Observer
+from .records import Enough
 
 PATIENCE = 120.0  # seconds of wall-clock time, after which a script that shows nothing is ended
 
@@ -53,7 +54,9 @@ def examine(path: str | os.PathLike[str], arguments: Sequence[str] = (), patienc
             "PYTHONPATH": os.pathsep.join([_root(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
         try:
-            process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, env=environment, check=False)
+            process = subprocess.run(  # noqa: S603 - the interpreter, on the script that the user named
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience, env=environment, check=False
+            )
         except subprocess.TimeoutExpired:
             raise RuntimeError(
                 f"{file.name} must come to its training within {patience:g} seconds, and did not. Give it less data, or a smaller model."
@@ -77,7 +80,8 @@ def _read(values: dict[str, Any]) -> Diagnosis:
         fields = {name: value[name] for name in ("code", "level", "title", "seen", "why", "cure")}
         findings.append(Finding(**fields, line=line))
     numbers = [float(values[name]) if isinstance(values[name], str) else values[name] for name in ("first_loss", "last_loss")]
-    return Diagnosis(findings, values["subject"], values["steps"], *numbers, values["error"], tuple(values["remarks"]))
+    first, last = numbers
+    return Diagnosis(findings, values["subject"], values["steps"], first, last, values["error"], tuple(values["remarks"]))
 
 
 def run(path: str, arguments: Sequence[str]) -> Diagnosis:
