@@ -19,7 +19,7 @@ from .configuration import ACTIVATIONS
 from .recording import Recording, rounded
 from .trainer import BatchMetrics, Callback, EpochMetrics
 
-SHARE = 0.007  # of the time of training, for snapshots
+SHARE = 0.007  # of the training thread's time, for snapshots
 POINT_SECONDS = 0.2  # between points of the curves, at least
 PROBE = 64  # training images that gradients and dead units are measured on
 SAMPLES = 12  # validation images whose predictions are shown
@@ -57,8 +57,8 @@ class Layer:
 class Statistics(Callback):
     """Measures a network while it trains, and records it; changes nothing: no weight, mode, gradient or random number is another for it.
 
-    Points of the curves come from what the trainer tells. A snapshot, whenever all of them together have taken under 0.7 % of the time so
-    far, and one at the end, is an object of
+    Points of the curves come from what the trainer tells. A snapshot, whenever all of them together have taken under 0.7 % of the
+    thread's time so far, and one at the end, is an object of
 
     - `x`, the epochs done, `step`, the steps done, and `seconds` since the start;
     - `layers`, for each layer with a weight: `weights`, `[max |w|, standard deviation, counts]` of a histogram from -max |w| to max |w|;
@@ -102,15 +102,15 @@ class Statistics(Callback):
         self._batch_size, self._examples, self._batches = training.batch_size, len(training.X), len(training)
         every = max(self._examples // PROBE, 1)
         self.probe = Tensor(training.X[::every][:PROBE]), training.y[::every][:PROBE]
-        self._started = self._spent = 0.0
+        self._started = self._thread_started = self._spent = 0.0
         self._due = self._point_due = self._snapshot_due = 0.0
         self._before: list[NDArray[Any]] | None = None
         self._sums = (1, 0, 0.0, 0.0)  # the epoch, and the examples of it so far with the sums of their losses and accuracies
         self._ratios: list[float | None] = [None] * len(self.layers)
 
     def training_started(self, epochs: int, batches: int) -> None:
-        """Start the clock."""
-        self._started = time.perf_counter()
+        """Start the clocks."""
+        self._started, self._thread_started = time.perf_counter(), time.thread_time()
 
     def batch_finished(self, metrics: BatchMetrics) -> None:
         """Measure what is due."""
@@ -121,16 +121,8 @@ class Statistics(Callback):
             self._add_point(metrics, now)
             self._point_due = now + POINT_SECONDS
         if now >= self._snapshot_due:
-            if self._before is None:
-                self._before = self._weights()
-                self._due = 0.0  # the next step's change is what is wanted
-                self._spent += time.perf_counter() - now
-                return
-            self._measure_step()
-            self._add_snapshot(metrics.epoch, metrics.batch)
-            self._spent += time.perf_counter() - now
-            self._snapshot_due = self._started + self._spent / SHARE
-        self._due = min(self._point_due, self._snapshot_due)
+            self._measure(metrics)
+        self._due = 0.0 if self._before is not None else min(self._point_due, self._snapshot_due)
 
     def epoch_finished(self, metrics: EpochMetrics) -> None:
         """Record the epoch."""
@@ -139,6 +131,20 @@ class Statistics(Callback):
     def training_finished(self, epochs: int) -> None:
         """Take the last snapshot, of the trained network."""
         self._add_snapshot(epochs, self._batches)
+
+    def _measure(self, metrics: BatchMetrics) -> None:
+        """Look at the weights at one step, and take a snapshot at the next one, when it is known how they change."""
+        began = time.thread_time()  # a snapshot is not charged for what else the machine does meanwhile
+        if self._before is None:
+            self._before = self._weights()
+            self._spent += time.thread_time() - began
+            return
+        self._measure_step()
+        self._add_snapshot(metrics.epoch, metrics.batch)
+        ended, now = time.thread_time(), time.perf_counter()
+        self._spent += ended - began
+        used = max(ended - self._thread_started, 1e-6)
+        self._snapshot_due = now + max(self._spent / SHARE - used, 0.0) * (now - self._started) / used
 
     def _add_point(self, metrics: BatchMetrics, now: float) -> None:
         count = min(metrics.batch * self._batch_size, self._examples)

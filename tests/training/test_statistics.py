@@ -153,9 +153,10 @@ def test_points_are_means_over_the_batches_since_the_one_before(always):
 
 
 def test_snapshots_stay_within_their_share_of_the_time(monkeypatch):
-    """With a clock that only snapshots and steps move: a step takes 1, a snapshot 2."""
+    """With a clock that only snapshots and steps move: a step takes 1, a snapshot 2. The thread has a third of its processor."""
     now = [100.0]
     monkeypatch.setattr(statistics.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(statistics.time, "thread_time", lambda: now[0] / 3)
     _, watching, *_ = measuring(Sequential(Linear(2, 3)))
     taken = []
 

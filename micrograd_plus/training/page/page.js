@@ -94,7 +94,7 @@ class Chart {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     let low = ys.reduce((a, b) => Math.min(a, b), Infinity), high = ys.reduce((a, b) => Math.max(a, b), -Infinity);
     if (!ys.length) [low, high] = this.log ? [0.1, 1] : [0, 1];
-    if (this.guide && ys.length) { low = Math.min(low, this.guide.value); high = Math.max(high, this.guide.value); }
+    if (this.guide && ys.length) { low = Math.min(low, this.guide); high = Math.max(high, this.guide); }
     if (this.domain) [low, high] = this.domain(low, high);
     else if (this.log) [low, high] = low === high ? [low / 2, high * 2] : [low * (low / high) ** 0.06, high * (high / low) ** 0.06];
     const t = this.log ? Math.log : v => v, xEnd = Math.max(xNow(), 1e-3);
@@ -108,8 +108,7 @@ class Chart {
     for (const x of linearTicks(0, xEnd, 6)) parts.push(label(px(x), height - bottom + 16, number(x)));
     parts.push(s("path", { class: "axis", d: `M${left} ${height - bottom}H${width - right}` }));
     parts.push(label((left + width - right) / 2, height - 4, "epochs"));
-    if (this.guide) parts.push(s("path", { class: "guide", d: `M${left} ${py(this.guide.value)}H${width - right}` }),
-      label(left + 4, py(this.guide.value) - 5, this.guide.name, "start", "over"));
+    if (this.guide) parts.push(s("path", { class: "guide", d: `M${left} ${py(this.guide)}H${width - right}` }));
     const cursor = xCursor(), keys = [], said = [];
     for (const line of lines) {
       const points = line.points.filter(p => usable(p[1]));
@@ -152,7 +151,7 @@ class Heat {
     const py = y => top + (height - top - bottom) * (1 - (y - low) / (high - low));
     this.scale = { left, right: end, xEnd, width };
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    if (heat) this.paint(items, end, { left, top, bottom: height - bottom, px, py });
+    if (heat) this.paint(items, low, high, { left, top, width: end - left, height: height - top - bottom, px });
     const parts = [];
     for (const [y, text] of this.ticks(low, high)) {
       parts.push(label(left - 6, py(y) + 4, text, "end"), s("path", { class: "grid", d: `M${end + 12} ${py(y)}H${width - right}` }));
@@ -179,23 +178,30 @@ class Heat {
       (now ? `At epoch ${number(record.snapshots[index].x)}: ${notes.map(note => note.join(" ")).join(", ")}.` : ""));
   }
 
-  paint(items, end, { left, top, bottom, px, py }) {
-    const ratio = devicePixelRatio || 1, width = end - left, height = bottom - top, canvas = this.canvas;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+  // One pixel per row of the picture and per column of the screen; the browser stretches it.
+  paint(items, low, high, { left, top, width, height, px }) {
+    const rows = 60, columns = Math.max(Math.round(width), 1), canvas = this.canvas, image = new ImageData(columns, rows);
+    const ink = getComputedStyle(document.body).getPropertyValue("--heat").trim().split(" ").map(Number);
+    Object.assign(canvas, { width: columns, height: rows });
     Object.assign(canvas.style, { left: left + "px", top: top + "px", width: width + "px", height: height + "px" });
-    const context = canvas.getContext("2d"), [r, g, b] = getComputedStyle(document.body).getPropertyValue("--heat").trim().split(" ").map(Number);
-    context.scale(ratio, ratio);
-    context.imageSmoothingEnabled = false;
+    const column = new Uint8ClampedArray(rows);
     items.forEach((item, i) => {
       if (!item) return;
-      const x = i ? px(record.snapshots[i].x) - left : 0, next = i + 1 < items.length ? px(record.snapshots[i + 1].x) - left : width;
-      const bins = item.counts.length, peak = Math.max(...item.counts, 1), column = new ImageData(1, bins);
-      item.counts.forEach((c, k) => column.data.set([r, g, b, 255 * Math.sqrt(c / peak)], 4 * (bins - 1 - k)));
-      const small = new OffscreenCanvas(1, bins);
-      small.getContext("2d").putImageData(column, 0, 0);
-      context.drawImage(small, x, py(item.high) - top, Math.max(next - x, 1 / ratio) + 0.5 / ratio, py(item.low) - py(item.high));
+      const peak = item.counts.reduce((a, b) => Math.max(a, b), 1), bins = item.counts.length;
+      for (let row = 0; row < rows; row++) {
+        const y = high - (row + 0.5) / rows * (high - low), bin = Math.floor((y - item.low) / (item.high - item.low) * bins);
+        column[row] = 255 * Math.sqrt((item.counts[bin] ?? 0) / peak);
+      }
+      const x = i ? Math.round(px(record.snapshots[i].x) - left) : 0;
+      const next = i + 1 < items.length ? Math.round(px(record.snapshots[i + 1].x) - left) : columns;
+      for (let row = 0; row < rows; row++) {
+        for (let c = Math.min(x, columns - 1), end = Math.max(next, c + 1); c < end; c++) {
+          const at = 4 * (row * columns + c);
+          image.data[at] = ink[0]; image.data[at + 1] = ink[1]; image.data[at + 2] = ink[2]; image.data[at + 3] = column[row];
+        }
+      }
     });
+    canvas.getContext("2d").putImageData(image, 0, 0);
   }
 }
 
@@ -228,7 +234,7 @@ function setUp() {
     h("div", {}, h("dt", {}, name.replace("_", " ")), h("dd", {}, value === true ? "yes" : value === false ? "no" : String(value)))));
   byId("layers-prose").textContent =
     `Measured on ${run.probe} training images, the same throughout, without dropout. A unit is dead where it gives the same output for all of them. ` +
-    "The update-to-weight ratio is the size of the change that one step makes to a layer's weights, divided by the size of the weights; about 0.001 is a common aim.";
+    "The update-to-weight ratio is the size of the change that one step makes to a layer's weights, divided by the size of the weights; about 0.001, the dashed line, is a common aim.";
   byId("tiny").textContent = `gradients under ${power(run.bins.lowest)}`;
   const pair = (point, epoch, held) => () => [
     { name: "batches", css: "thin", thin: true, points: record.points.map(p => [p[0], p[point]]) },
@@ -242,7 +248,7 @@ function setUp() {
     new Chart(curves, { title: "Learning rate", unit: "", domain: (low, high) => [0, high * 1.08 || 1],
       series: () => [{ name: "lr", css: "rate", points: [...record.points.map(p => [p[0], p[3]]), ...record.epochs.map(e => [e.epoch, e.lr])].sort((a, b) => a[0] - b[0]) }] }),
     new Chart(layers, { title: "Gradient", unit: "root mean square", log: true, series: ofLayers(layer => layer.gradients[0]) }),
-    new Chart(layers, { title: "Update-to-weight ratio", unit: "per step", log: true, guide: { value: 1e-3, name: "0.001" }, series: ofLayers(layer => layer.ratio) }),
+    new Chart(layers, { title: "Update-to-weight ratio", unit: "per step", log: true, guide: 1e-3, series: ofLayers(layer => layer.ratio) }),
     new Chart(layers, { title: "Dead units", unit: "share of a layer's", format: percent, tick: y => percent(y, 0), domain: (low, high) => [0, Math.max(high * 1.1, 0.05)],
       series: ofLayers((layer, { units }) => units === null ? undefined : layer.dead / units) }),
   ];
@@ -282,8 +288,8 @@ function drawTiles() {
   const seconds = Math.max(point?.[4] ?? 0, record.snapshots.at(-1)?.seconds ?? 0), x = xNow();
   const left = !end && x > 0 ? `about ${duration(seconds / x * (run.epochs - x))} left` : "of training";
   const tiles = [
-    ["training loss", number(epoch?.loss ?? point?.[1]), epoch ? "mean over the last epoch" : "last batches"],
-    ["training accuracy", percent(epoch?.accuracy ?? point?.[2]), epoch ? "mean over the last epoch" : "last batches"],
+    ["training loss", number(epoch?.loss ?? point?.[1]), epoch ? "in the last epoch" : "last batches"],
+    ["training accuracy", percent(epoch?.accuracy ?? point?.[2]), epoch ? "in the last epoch" : "last batches"],
     ["validation loss", number(epoch?.validation_loss), "after the last epoch"],
     ["validation accuracy", percent(epoch?.validation_accuracy), "after the last epoch"],
     end && end.accuracy !== null ? ["test accuracy", percent(end.accuracy, 2), `loss ${number(end.loss)}`] : ["learning rate", number(point?.[3]), "now"],
