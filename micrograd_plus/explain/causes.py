@@ -1,5 +1,6 @@
 """Why a result or a gradient is not finite: what arithmetic says of the values there, and what to do."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 
 from .. import rules
 from ..rules import Rule
-from ..tensor import Node, Tensor
+from ..tensor import Node, Tensor, _name
 
 SAFE_LOG = "Keep its argument above 0: (x + 1e-8).log(), or x.clip(1e-8, None).log()."
 SAFE_ROOT = "Add a small number under the root: (x + 1e-12).sqrt()."
@@ -28,6 +29,8 @@ OPERANDS: dict[Rule, tuple[str, ...]] = {
     rules.affine: ("input", "weight", "bias"),
 }
 
+NAMES = {"_recomputed": "checkpoint", "absolute": "abs", "affine": "affine (x @ weight + bias)"}
+
 ELEMENTWISE = {
     *(rules.add, rules.subtract, rules.multiply, rules.divide, rules.power, rules.maximum, rules.minimum),
     *(rules.clip, rules.absolute, rules.exp, rules.log, rules.log1p, rules.expm1, rules.sqrt, rules.square, rules.sin, rules.cos),
@@ -44,6 +47,25 @@ MOVING = {
 
 # An infinite element of an operand spoils theirs; elsewhere, -inf may be meant, as in a mask before softmax.
 PRODUCTS = {rules.matmul, rules.affine, rules.einsum, rules.convolution, rules.convolution_input, rules.convolution_weight}
+
+
+def name_of(rule: Rule) -> str:
+    """What an operation is called."""
+    name = _name(rule)
+    return NAMES.get(name, name)
+
+
+def operand(rule: Rule, k: int) -> str:
+    """What an operation calls its input k."""
+    names = OPERANDS.get(rule, ())
+    if k < len(names):
+        return names[k]
+    try:
+        parameters = list(inspect.signature(rule).parameters.values())
+    except (TypeError, ValueError):
+        return "input"
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return "input" if len(positional) == 1 else positional[k] if k < len(positional) else f"input {k}"
 
 
 class Cause(NamedTuple):
@@ -90,9 +112,12 @@ class Failure:
         except (ValueError, TypeError):
             return None
 
-    def maker(self, k: int = 0) -> Rule | None:
-        """The operation that made input k, where it was noted."""
-        return getattr(getattr(self.inputs[k], "_line", None), "rule", None) if k < len(self.inputs) else None
+    def makers(self, k: int = 0) -> list[Rule]:
+        """The operation that made input k, where it was noted, and those before it, as far as the graph has them."""
+        if k >= len(self.inputs):
+            return []
+        noted = getattr(getattr(self.inputs[k], "_line", None), "rule", None)
+        return rules_below(self.inputs[k]) or ([noted] if noted else [])
 
     @property
     def dtype(self) -> np.dtype:
@@ -102,7 +127,22 @@ class Failure:
     def overflow(self) -> Cause:
         """That the result is too large."""
         what = "the gradient" if self.position is not None else "the result"
-        return Cause(f"{what} is larger than {self.dtype} can hold, {largest(self.dtype)}.", "")
+        fact = f"{what} is larger than {self.dtype} can hold, {largest(self.dtype)}"
+        if self.position is None:
+            return Cause(f"{fact}.", "")
+        advice = "Make the weights smaller at first, or normalise between layers. clip_grad_norm() comes too late for it."
+        return Cause(f"{fact}: gradients have grown on their way back.", advice)
+
+
+def rules_below(x: Any) -> list[Rule]:
+    """The operation that made a Tensor, that which made its first input, and so on, three at most, as far as the graph has them."""
+    found: list[Rule] = []
+    node = getattr(x, "_node", None)
+    while isinstance(node, Node) and len(found) < 3:
+        found.append(node.rule)
+        edges = node.edges() if node.inputs is not None else ()
+        node = next((edge for edge in edges if isinstance(edge, Node)), None)
+    return found
 
 
 def largest(dtype: np.dtype) -> str:
@@ -138,13 +178,13 @@ def _of_log(f: Failure, bound: float = 0.0) -> Cause | None:
     of = "1 + " if bound else ""
     if x < bound:
         return Cause(f"the logarithm of {of}{x:.6g} is not a number: it is negative.", SAFE_LOG)
-    advice: dict[Rule | None, str] = {
-        rules.softmax: "softmax has rounded a small probability to 0. Use log_softmax() of the logits in place of both, "
+    advice = {
+        rules.softmax: "softmax has rounded a probability to 0 or 1. Use log_softmax() of the logits in place of both, "
         "or CrossEntropyLoss, which takes logits.",
-        rules.sigmoid: "sigmoid has rounded a small probability to 0. BCEWithLogitsLoss takes logits, and needs no logarithm.",
+        rules.sigmoid: "sigmoid has rounded a probability to 0 or 1. BCEWithLogitsLoss takes logits, and needs no logarithm.",
         rules.relu: f"relu makes all negative numbers 0. {SAFE_LOG}",
     }
-    return Cause("the logarithm of 0 is -inf.", advice.get(f.maker(), SAFE_LOG))
+    return Cause("the logarithm of 0 is -inf.", next((advice[rule] for rule in f.makers() if rule in advice), SAFE_LOG))
 
 
 def _of_divide(f: Failure) -> Cause | None:
@@ -153,7 +193,7 @@ def _of_divide(f: Failure) -> Cause | None:
         return None
     advice = "Add a small number to the denominator, or keep it away from 0."
     if y == 0:
-        if f.maker(1) in (rules.sqrt, rules.norm):
+        if set(f.makers(1)[:1]) & {rules.sqrt, rules.norm}:
             advice = "The denominator is a norm or a standard deviation; add a small number to it: x / (s + 1e-8)."
         return Cause("0 / 0 is not a number." if x == 0 else "division by 0.", advice)
     if np.isinf(x) and np.isinf(y):
@@ -176,8 +216,7 @@ def _of_sqrt(f: Failure) -> Cause | None:
     x = f.at(0)
     if x is None or x >= 0:
         return None
-    rounding = x > -1e-3
-    advice = "Rounding may have made it negative; limit it by .clip(0, None)." if rounding else "Keep the argument at 0 or above."
+    advice = "Keep the argument at 0 or above; where rounding makes it negative, limit it by .clip(1e-12, None)."
     return Cause(f"the square root of a negative number, {x:.6g}, is not a number.", advice)
 
 
@@ -275,7 +314,7 @@ def of_gradient(f: Failure) -> Cause:
 def _gradient_of_sqrt(f: Failure) -> Cause | None:
     if f.at(0) != 0:
         return None
-    inner = _rules_below(f.inputs[0])
+    inner = f.makers()
     if inner[:1] == [rules.sum] and inner[1:2] and inner[1] in (rules.square, rules.multiply, rules.power):
         return Cause(
             "the norm of a vector of zeros has an infinite derivative: that of sqrt at 0.",
@@ -287,17 +326,6 @@ def _gradient_of_sqrt(f: Failure) -> Cause | None:
             "Add a small number under the root: (x.var() + 1e-5).sqrt().",
         )
     return Cause("the derivative of sqrt at 0 is infinite.", SAFE_ROOT)
-
-
-def _rules_below(x: Any) -> list[Rule]:
-    """The operation that made a Tensor, and that which made its first input, as far as the graph has them."""
-    found: list[Rule] = []
-    node = getattr(x, "_node", None)
-    while isinstance(node, Node) and len(found) < 2:
-        found.append(node.rule)
-        below = node.inputs[0] if node.inputs else None
-        node = below._node if isinstance(below, Tensor) else below
-    return found
 
 
 def _gradient_of_power(f: Failure) -> Cause | None:

@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from ..rules import LINEAR, Rule
-from ..tensor import Node, Tensor
+from ..tensor import Node, Tensor, _creation
 from ..transforms import _Jointly
+from .causes import name_of, operand
 from .fingerprints import depends_on, fingerprint, held_arrays, rule_depends_on
-from .finite import name_of, operand
-from .lines import Line, user_line
+from .lines import Line, user_frames, user_line, write_to
+from .operands import root_of, sharing
 from .origins import Origin
+
+NAMED = 3  # variables that share the memory of an array that are named at most
 
 
 class ChangedInPlaceError(RuntimeError):
@@ -47,12 +50,17 @@ class Changes:
     """What one thread's debug mode knows of writes into arrays."""
 
     def __init__(self) -> None:
-        self._written: dict[int, tuple[weakref.ref[np.ndarray], Line | None]] = {}
+        self._written: dict[int, tuple[weakref.ref[np.ndarray], Line | None, int]] = {}  # by id of the array whose memory it is
 
     def writes(self, target: np.ndarray) -> None:
         """Note the line of a write that goes through the library: an optimizer's step, a running mean."""
-        root = _root(target)
-        self._written[id(root)] = weakref.ref(root), user_line()
+        root = root_of(target)
+        self._written[id(root)] = weakref.ref(root), user_line(), next(_creation)
+
+    def written(self, array: np.ndarray, since: int = 0) -> Line | None:
+        """The line of the last such write into an array, or another view of its memory, since a node of that number was made."""
+        ref, line, order = self._written.get(id(root_of(array)), (None, None, 0))
+        return line if ref is not None and ref() is root_of(array) and order > since else None
 
     def recorded(self, rule: Rule, inputs: Any, options: Any, pullbacks: Any) -> Prints:
         """The fingerprints of what a node that is being recorded needs."""
@@ -94,13 +102,19 @@ class Changes:
         what, made = _described(node, found, inputs, array, name)
         lines = [f"backward() needs an array as it was when {rule} was computed, but it has been changed in place since"]
         lines.append(f"the array: {what}, shape {array.shape}{f', made in {made.shown}' if made else ''}")
+        frames = list(user_frames())
+        shared = sharing(array, frames)
+        if shared:
+            lines.append(f"its memory is that of {', '.join(list(shared)[:NAMED])}")
         lines.append(f"needed by: {rule} in {found.shown}")
-        ref, line = self._written.get(id(_root(array)), (None, None))
-        if ref is not None and ref() is _root(array):
+        line = self.written(array, node.order)
+        if line is not None:
             lines.append(f"last changed by: {Origin(line, (), None).shown}")
-            lines.append("what to do: call backward() before the update; or compute the loss anew after it.")
+            lines.append("what to do: call backward() before the update, or compute the loss anew after it.")
         else:
-            lines.append("changed by: a write into .data, or into a NumPy array that shares its memory, after that line")
+            line = write_to(shared.values(), frames, found.line)
+            how = "a write into .data, or into a NumPy array that shares its memory"
+            lines.append(f"changed by: {how}" + (f", it seems in {Origin(line, (), None).shown}" if line else ""))
             advice = "write after backward(), or compute a new tensor, such as x = x + 1, or write into a copy, x.numpy()."
             lines.append(f"what to do: {advice}")
         raise ChangedInPlaceError("\n  ".join(lines), rule, found.line, made.line if made else None)
@@ -139,10 +153,3 @@ def _values(x: Any) -> np.ndarray | None:
 
 def _plain(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
-
-
-def _root(array: np.ndarray) -> np.ndarray:
-    """The array that a view, or a view of one, shows."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

@@ -129,7 +129,9 @@ class Debugger:
     """The watcher of one thread's debug mode."""
 
     def __init__(self) -> None:
-        self.finite, self.changes = Finiteness(), Changes()
+        self.changes = Changes()
+        self.finite = Finiteness(self.changes.written)
+        self._replaying = 0  # pullbacks that are being recorded: what they return is checked
 
     def made(self, out: Tensor, rule: Rule | None, inputs: Any, options: Any, pullbacks: Any) -> None:
         """Note where a new Tensor, and the node that recorded it, come from; check the values."""
@@ -146,7 +148,8 @@ class Debugger:
             node.whole.line.value += (out._data,)
         elif node is not None:
             node.line = found
-        self.finite.made(out, rule, inputs, options, found)
+        if not self._replaying:
+            self.finite.made(out, rule, inputs, options, found)
         if isinstance(node, Node):
             found.prints = self.changes.recorded(rule, inputs, options, pullbacks)
         elif node is not None and node.index == 0:
@@ -168,7 +171,12 @@ class Debugger:
         inputs, options, pullbacks, replayed = kept
         if found is not None and found.prints is not None:
             self.changes.compare(node, found, inputs, options, pullbacks, position, g, replayed)
-        return self.finite.pulled(node, inputs, options, position, edge, g, pullback(g))
+        self._replaying += replayed
+        try:
+            contribution = pullback(g)
+        finally:
+            self._replaying -= replayed
+        return self.finite.pulled(node, inputs, options, position, edge, g, contribution)
 
     def writes(self, target: Any) -> None:
         """What `effects` tells of a write, before it."""

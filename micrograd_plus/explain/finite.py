@@ -1,11 +1,10 @@
 """Stopping at the operation that first made NaN or inf, forward or backward, and saying why."""
 
 import dataclasses
-import inspect
 import math
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, FrameType
 from typing import Any
 
@@ -17,13 +16,12 @@ from ..layers import Parameter
 from ..optimizers import Optimizer
 from ..rules import Rule
 from ..tensor import Node, Part, Tensor, _name, _unbroadcast
-from .causes import ELEMENTWISE, MOVING, OPERANDS, PRODUCTS, Cause, Failure, of_gradient, of_result
+from .causes import ELEMENTWISE, MOVING, PRODUCTS, Cause, Failure, name_of, of_gradient, of_result, operand
 from .lines import Line, user_frames, user_line, variable_of
 from .operands import batch_of, first_row, parameter_name
 from .origins import Origin
 
 TIMES = 30  # a parameter that has grown so many times over is taken for the cause of what overflows
-NAMES = {"_recomputed": "checkpoint", "absolute": "abs", "affine": "affine (x @ weight + bias)"}
 
 _STEP = Optimizer.step.__code__
 
@@ -61,7 +59,8 @@ class Update:
 class Finiteness:
     """What one thread's debug mode knows of values that are not finite, and of what could make them."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Callable[[np.ndarray], Line | None]) -> None:
+        self._written = written  # the line of the library's last write into an array
         self._first: dict[int, tuple[weakref.ref[Tensor], float]] = {}  # by id, the size of a parameter when it was first used
         self._updates: dict[int, Update] = {}
         self._unchecked: list[Update] = []
@@ -144,12 +143,11 @@ class Finiteness:
             lines = [f"{name} got a parameter that is not finite, in {found.shown}"]
             lines.append(_elements(f"{parameter_name(x, frames)} holds {_shown(array[index])}", index, array.shape, _bad(array)))
             lines += [f"it was made in {x._line.place}"] if hasattr(x, "_line") else []
-            update = self._updates.get(id(x))
-            was = self._first.get(id(x), (None, np.nan))[1]
-            cause = "it was so when it was first used: it was made, or loaded, with such numbers."
-            if np.isfinite(was):
-                last = f" It was last updated by {update}." if update else ""
-                cause = f"it was finite when it was first used, at most {was:.3g} in size, and was written to since.{last}"
+            wrote = self._written(array)
+            last = f" The library last wrote into it in {wrote}." if wrote else ""
+            cause = f"it was made, or loaded, with such numbers.{last}"
+            if self._spoilt(x):
+                cause = f"it was finite when it was first used, and has been written into since.{last}"
             lines.append(f"likely cause: {cause}")
             raise NotFiniteError("\n  ".join(lines), _name(rule), False, found.line, index, cause)
         source = _source(x)
@@ -158,11 +156,18 @@ class Finiteness:
         lines = [f"{name} got {bad} from its {operand(rule, k)}, in {found.shown}"]
         index = _first_of(~np.isfinite(data)) if np.ndim(data) else ()
         lines += self._whence(data, source, x, index, frames)
-        cause = f"{bad} in the data, not made by an operation."
-        if np.ndim(data):
+        cause = f"{bad} in the data. No operation on a Tensor made it: it was read so, or NumPy computed it."
+        if not isinstance(x, Tensor) and _within({"cross_entropy", "nll_loss"}):
+            cause = "the mean over no labels: the batch is empty, all labels are ignored, or their weights are 0."
+            lines = [lines[0], f"likely cause: {cause}"]
+        elif np.ndim(data):
+            if np.isnan(data).any() and np.isinf(data).any():
+                cause += " It holds inf too, and 0 * inf and inf - inf are not numbers."
             lines.append(f"likely cause: {cause}")
+            nameless = not isinstance(x, Tensor) and variable_of(x, frames) is None
             rows = "~np.isfinite(data).reshape(len(data), -1).all(axis=1)"
-            lines.append(f"what to do: find such rows by {rows}, and drop or mend them before training.")
+            advice = f"find such rows by {rows}, and drop or mend them before training."
+            lines.append(f"what to do: {'mend the NumPy expression in that line.' if nameless else advice}")
         else:
             cause = f"the number {bad} is an operand."
             lines.append(f"likely cause: {cause}")
@@ -185,7 +190,7 @@ class Finiteness:
         elif source is not None:
             which = f"the tensor that was made in {source.place}"
         else:
-            which = "an array"
+            which = "a NumPy array"
         others = _bad(data) - 1
         more = f", and in {others} more {'place' if others == 1 else 'places'}" if others else ""
         lines = [f"it is in row {row}{columns} of {which}, shape {data.shape}{more}"]
@@ -289,6 +294,7 @@ class Finiteness:
             lines = [f"{kind} got a gradient that is not finite, in {_shown_line(update.line)}"]
             lines.append(_elements(f".grad of {name} holds {_shown(p._grad[index])}", index, p.shape, _bad(p._grad)))
             lines.append(f"likely cause: {cause}")
+            lines.append("what to do: look at what writes into .grad before step(). A division by a norm of 0, for instance, gives nan.")
             raise NotFiniteError("\n  ".join(lines), "update", True, update.line, index, cause)
         self._unchecked.append(update)
 
@@ -303,7 +309,8 @@ class Finiteness:
             cause = f"a learning rate that is too high, lr = {update.lr:g}."
             lines = [f"an update of {update.optimizer} has made a parameter {_shown(p._data[index])}, in {_shown_line(update.line)}"]
             name = parameter_name(p, list(user_frames()))
-            lines.append(_elements(f"after {update.count} updates, {name}", index, p.shape, _bad(p._data)))
+            after = f"after {update.count} updates, " if update.count > 1 else ""
+            lines.append(_elements(f"{after}{name}", index, p.shape, _bad(p._data)))
             if p._grad is not None:
                 lines.append(f"its gradient is at most {_size(p._grad):.3g} in size")
             lines += [f"likely cause: {cause}", "what to do: try a tenth of it, or limit the gradients by clip_grad_norm()."]
@@ -324,7 +331,7 @@ class Finiteness:
             return ""
         update = self._updates.get(id(p))
         by = f", in {update.count} update{'s' * (update.count > 1)} by {update}" if update and update.parameter() is p else ""
-        return f"{parameter_name(p, frames)} has grown to {now:.3g}{by}; when it was first used, it was at most {first:.3g}."
+        return f"{parameter_name(p, frames)} has grown from {'at most ' * bool(first)}{first:.3g} to {now:.3g}{by}."
 
 
 class Writes(Run):
@@ -390,25 +397,6 @@ def _size(array: np.ndarray) -> float:
 # -- words ---------------------------------------------------------------------------------------------------------------
 
 
-def name_of(rule: Rule) -> str:
-    """What an operation is called."""
-    name = _name(rule)
-    return NAMES.get(name, name)
-
-
-def operand(rule: Rule, k: int) -> str:
-    """What an operation calls its input k."""
-    names = OPERANDS.get(rule, ())
-    if k < len(names):
-        return names[k]
-    try:
-        parameters = list(inspect.signature(rule).parameters.values())
-    except (TypeError, ValueError):
-        return "input"
-    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    return "input" if len(positional) == 1 else positional[k] if k < len(positional) else f"input {k}"
-
-
 def _inputs_there(f: Failure) -> list[str]:
     """The values of the inputs at the element, and what made them."""
     values = [f.at(k) if f.rule in ELEMENTWISE else None for k in range(len(f.arrays))]
@@ -424,6 +412,14 @@ def _inputs_there(f: Failure) -> list[str]:
         elif isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.size:
             lines.append(f"its {name}, shape {array.shape}, holds values from {_shown(array.min())} to {_shown(array.max())}{made}")
     return lines
+
+
+def _within(functions: set[str]) -> bool:
+    """Whether one of these functions of the package's losses is being called."""
+    frame: Any = sys._getframe(1)
+    while frame is not None and not (frame.f_code.co_name in functions and "losses" in frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _line_of(found: Origin | None) -> Line | None:

@@ -4,7 +4,7 @@ import ast
 import functools
 import linecache
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -85,6 +85,35 @@ def variable_of(value: Any, frames: Iterable[FrameType]) -> Variable | None:
                     return Variable(name, line)
                 break
     return found
+
+
+def write_to(names: Collection[str], frames: Iterable[FrameType], after: Line | None) -> Line | None:
+    """The statement of the user's that seems to write into an array in place, by a variable of one of these names.
+
+    Of the functions of these frames, the first such statement below the line `after`, else the first: `w.data[0] = 1`,
+    `w.data *= 2`, `view += 1`, `model.layers[0].weight.data[:] = 0`.
+    """
+    found = []
+    for frame in frames:
+        module = frame.f_code.co_name == "<module>"
+        for statement in ast.walk(_scope(frame.f_code.co_filename, 0 if module else frame.f_code.co_firstlineno)):
+            if isinstance(statement, ast.AugAssign):
+                targets = [statement.target]
+            elif isinstance(statement, ast.Assign):
+                targets = [target for target in statement.targets if isinstance(target, ast.Subscript)]
+            else:
+                continue
+            if any(_owner(target) in names for target in targets):
+                found.append(Line(frame.f_code.co_filename, statement.lineno))
+    below = [line for line in found if after is not None and line.file == after.file and line.number > after.number]
+    return min(below or found, default=None)
+
+
+def _owner(target: ast.AST) -> str | None:
+    """The variable whose part or attribute is assigned to."""
+    while isinstance(target, ast.Subscript | ast.Attribute):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else None
 
 
 def _assignment(code: CodeType, name: str, before: int, module: bool) -> Line | None:

@@ -1,9 +1,10 @@
 """What an operation was given, in words: which parameter, variable or batch an array is, and which line it comes from."""
 
+import contextlib
 import gc
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any
@@ -19,15 +20,57 @@ SHAPE = re.compile(r"\(\d+,(?: \d+,?)*\)")
 NAMED = 6  # operands that an error names at most
 
 
+def variables(frames: Iterable[FrameType]) -> Iterator[tuple[str, Any]]:
+    """All variables of the user's frames, from the innermost outward; `self` is named by its class."""
+    for frame in frames:
+        for name, value in (*frame.f_locals.items(), *frame.f_globals.items()):
+            if not name.startswith("_"):
+                yield type(value).__name__ if name == "self" else name, value
+
+
 def parameter_name(parameter: Tensor, frames: Iterable[FrameType]) -> str:
-    """A parameter as "layers.0.weight of model", of the first Module that has it among the variables of the user's frames."""
+    """A parameter as "layers.0.weight of model", by a variable that holds its Module, or as "`w`"."""
+    for variable, value in variables(frames):
+        if value is parameter:
+            return f"`{variable}`"
+        if isinstance(value, Module):
+            name = next((name for name, p in value.named_parameters() if p is parameter), None)
+            if name is not None:
+                return f"{name} of {variable}"
+    return f"the parameter of shape {parameter.shape}"
+
+
+def module_name(module: Module, frames: Iterable[FrameType]) -> str | None:
+    """A module as "layers.0 of model", or "model", by a variable that holds it or one around it."""
+    for variable, value in variables(frames):
+        if isinstance(value, Module) and value is not module:
+            name = next((name for name, m in value.named_modules() if m is module), None)
+            if name is not None:
+                return f"{name} of {variable}"
+        if value is module and variable != type(module).__name__:
+            return variable
+    return None
+
+
+def root_of(array: np.ndarray) -> np.ndarray:
+    """The array that a view, or a view of one, shows."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def sharing(array: np.ndarray, frames: Iterable[FrameType]) -> dict[str, str]:
+    """The user's parameters and variables that share the memory of an array, as "weight of layer", "`first_row`"; and the variables."""
+    root, found = root_of(array), {}
     for frame in frames:
         for variable, value in (*frame.f_locals.items(), *frame.f_globals.items()):
-            if isinstance(value, Module):
-                for name, p in value.named_parameters():
-                    if p is parameter:
-                        return f"{name} of {type(value).__name__ if variable == 'self' else variable}"
-    return f"the parameter of shape {parameter.shape}"
+            held = value.data if isinstance(value, Tensor) else value
+            if isinstance(held, np.ndarray) and root_of(held) is root:
+                found[f"`{variable}`"] = variable
+            elif isinstance(value, Module):
+                of = type(value).__name__ if variable == "self" else variable
+                found.update({f"{name} of {of}": variable for name, p in value.named_parameters() if root_of(p.data) is root})
+    return found
 
 
 def whereabouts(x: Any, frames: Iterable[FrameType]) -> str | None:
@@ -76,6 +119,11 @@ def first_row(view: Any) -> int | None:
 
 def explain_shapes(error: BaseException | None) -> None:
     """Add to an error of shapes, of an operation or a layer, the lines that made what it was given, where it lacks them."""
+    with contextlib.suppress(Exception):  # the user's own error must be seen, whatever else goes wrong
+        _explain_shapes(error)
+
+
+def _explain_shapes(error: BaseException | None) -> None:
     if not isinstance(error, ValueError | TypeError | IndexError) or len(error.args) != 1 or not isinstance(error.args[0], str):
         return
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -87,12 +135,16 @@ def explain_shapes(error: BaseException | None) -> None:
     if not ours or not named:
         return
     users = [*reversed([frame for frame in frames if frame in set(user_frames(frame))]), *user_frames(ours[-1].f_back)]
-    lines = [f"the input of shape {x.shape} {where}" for x in _given(ours, named) if (where := whereabouts(x, users))]
+    untold = [x for x in _given(ours, named) if f"the input of shape {x.shape} was made in {getattr(x, '_line', None)}" not in text]
+    lines = [f"the input of shape {x.shape} {where}" for x in untold if (where := whereabouts(x, users))]
     owner = next((frame.f_locals["self"] for frame in ours if isinstance(frame.f_locals.get("self"), Module)), None)
     if owner is not None:
         built = next((p._line for p in owner.parameters() if hasattr(p, "_line")), None)
+        name = module_name(owner, users)
         if built is not None:
             lines.append(f"this {type(owner).__name__} was built in {built.place}")
+        elif name is not None and owner.parameters():
+            lines.append(f"this {type(owner).__name__} is {name}")
     new = [line for line in dict.fromkeys(lines) if line not in text]
     error.args = ("".join([text, *(f"\n  {line}" for line in new[:NAMED])]),)
 
