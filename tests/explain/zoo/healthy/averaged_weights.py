@@ -18,5 +18,5 @@ for step in range(200):
     loss.backward()
     optimizer.step()
     average.update()
-with no_grad():
+with average.swapped(), no_grad():
     print("loss:", mse(model(Tensor(x)), y).item())

@@ -22,7 +22,7 @@ class SeaFloor(Module):
 
 
 model = SeaFloor()
-optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
+optimizer = SGD(model.parameters(), lr=0.005, momentum=0.9)
 loss_fn = MSELoss()
 for epoch in range(30):
     for rows in np.split(np.random.permutation(500), 10):
