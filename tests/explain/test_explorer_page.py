@@ -160,6 +160,35 @@ def test_numbers_are_rounded_for_display_alone(show):
     assert [float(cell.get_attribute("title")) for cell in cells.all()] == [float(str(v)) for v in x.data]
 
 
+def test_the_drawing_shows_the_same_numbers(show):
+    page = show(contract())
+    page.evaluate(
+        "() => { globalThis.drawn = []; const {text} = explorer.drawing;"
+        "  explorer.drawing.text = function (shown, ...rest) { drawn.push(shown); return text.call(this, shown, ...rest); }; }"
+    )
+    after = {0: ["2", "3"], 4: ["2", "3", "6", "8", "8", "1"], 9: ["2", "4", "3", "2", "6", "1", "8", "1", "8", "1"]}
+    for position, numbers in after.items():
+        page.evaluate("position => { explorer.dirty = () => {}; explorer.goTo(position); drawn.length = 0; explorer.draw(); }", position)
+        drawn = page.evaluate("drawn")
+        assert sorted(text for text in drawn if text in "0123456789") == sorted(numbers)
+        assert {"a", "b", "multiply", "add", "sum", "value", "gradient", "(1,)", "scalar"} <= set(drawn)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_heat_maps_have_the_colours_of_the_signs(show, scheme):
+    x = Tensor(np.repeat([[-3.0, 0.0, 2.0]], 9, axis=0), requires_grad=True)
+    page = show(explore((x * x).sum()), color_scheme=scheme)
+    page.evaluate("explorer.draw()")
+    assert page.evaluate("['width', 'height'].every(x => explorer.drawing.canvas[x] === explorer.drawing[x] && explorer.drawing[x] > 400)")
+    box, k = name_of(page, "^x,").bounding_box(), page.evaluate("explorer.view.k")
+    left, top = box["x"] + 14 * k, box["y"] - page.locator("#canvas").bounding_box()["y"] + 60 * k
+    pixels = page.evaluate("([x, y, w]) => [...explorer.drawing.context.getImageData(x, y, w, 1).data]", [left, top, 14 * k])
+    pixels = np.reshape(pixels, (-1, 4))[:, :3].astype(int)
+    colours = pixels[(np.array([1, 3, 5]) * len(pixels) / 6).astype(int)]  # the middles of the picture's three columns
+    (red, _, blue), zero, (red_, _, blue_) = colours
+    assert blue - red > 60 and red_ - blue_ > 60 and max(zero) - min(zero) < 25
+
+
 def test_a_heat_map_reads_out_the_element_under_the_pointer(show):
     x = Tensor(np.arange(60 * 50, dtype=np.float32).reshape(3, 20, 50) / 7, requires_grad=True)
     page = show(explore((x * x).mean()))
