@@ -11,7 +11,7 @@ from .. import rules
 from ..rules import Rule
 from ..tensor import Node, Tensor, _name
 
-SAFE_LOG = "Keep its argument above 0: (x + 1e-8).log(), or x.clip(1e-8, None).log()."
+SAFE_LOG = "Keep its argument above 0: (x + 1e-8).log(), or in a branch of where(): where(x > 0, x, 1).log()."
 SAFE_ROOT = "Add a small number under the root: (x + 1e-12).sqrt()."
 DOUBLE_WHERE = (
     "Give the function a safe argument where its branch is not taken, with a second where() inside: "
@@ -175,9 +175,9 @@ def _of_log(f: Failure, bound: float = 0.0) -> Cause | None:
     x = f.at(0)
     if x is None or x > bound:
         return None
-    of = "1 + " if bound else ""
     if x < bound:
-        return Cause(f"the logarithm of {of}{x:.6g} is not a number: it is negative.", SAFE_LOG)
+        of = f"1 + x = {1 + x:.6g}" if bound else f"{x:.6g}"
+        return Cause(f"the logarithm of {of} is not a number: it is negative.", SAFE_LOG)
     advice = {
         rules.softmax: "softmax has rounded a probability to 0 or 1. Use log_softmax() of the logits in place of both, "
         "or CrossEntropyLoss, which takes logits.",

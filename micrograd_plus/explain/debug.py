@@ -52,7 +52,10 @@ class debug:  # noqa: N801 - a context manager, as no_grad
     """
 
     def __init__(self, on: bool = True) -> None:
+        debugger = _thread.debugger
         self._on, self._before = on, _switch(on)
+        if debugger is not None and not on:
+            debugger.finite.check_updates()
 
     def __enter__(self) -> Self:
         _switch(self._on)

@@ -23,7 +23,7 @@ from .origins import Origin
 
 TIMES = 30  # a parameter that has grown so many times over is taken for the cause of what overflows
 
-_STEP = Optimizer.step.__code__
+_OPTIMIZER = sys.modules[Optimizer.__module__].__file__  # and not the code of Optimizer.step, in whose place another may stand
 
 
 class NotFiniteError(FloatingPointError):
@@ -276,7 +276,7 @@ class Finiteness:
     def writes(self, target: Any) -> None:
         """Note an optimizer's update of a parameter, before it; stop where its gradient is not finite."""
         frame: Any = sys._getframe(1)
-        while frame is not None and frame.f_code is not _STEP:
+        while frame is not None and not (frame.f_code.co_name == "step" and frame.f_code.co_filename == _OPTIMIZER):
             frame = frame.f_back
         if frame is None:
             return

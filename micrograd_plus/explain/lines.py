@@ -80,21 +80,22 @@ def variable_of(value: Any, frames: Iterable[FrameType]) -> Variable | None:
             if held is value and not name.startswith(("_", "@")):
                 module = name not in frame.f_locals or frame.f_code.co_name == "<module>"
                 line = _assignment(frame.f_code, name, frame.f_lineno, module)
-                found = found or Variable(name, line)
                 if line is not None:
                     return Variable(name, line)
-                break
+                found = found or Variable(name, line)
     return found
 
 
 def write_to(names: Collection[str], frames: Iterable[FrameType], after: Line | None) -> Line | None:
     """The statement of the user's that seems to write into an array in place, by a variable of one of these names.
 
-    Of the functions of these frames, the first such statement below the line `after`, else the first: `w.data[0] = 1`,
-    `w.data *= 2`, `view += 1`, `model.layers[0].weight.data[:] = 0`.
+    Of the functions of these frames, in the file of the line `after` where there is one, the first such statement below it, else
+    the first: `w.data[0] = 1`, `w.data *= 2`, `view += 1`, `model.layers[0].weight.data[:] = 0`.
     """
     found = []
     for frame in frames:
+        if after is not None and frame.f_code.co_filename != after.file:
+            continue
         module = frame.f_code.co_name == "<module>"
         for statement in ast.walk(_scope(frame.f_code.co_filename, 0 if module else frame.f_code.co_firstlineno)):
             if isinstance(statement, ast.AugAssign):
@@ -105,7 +106,7 @@ def write_to(names: Collection[str], frames: Iterable[FrameType], after: Line | 
                 continue
             if any(_owner(target) in names for target in targets):
                 found.append(Line(frame.f_code.co_filename, statement.lineno))
-    below = [line for line in found if after is not None and line.file == after.file and line.number > after.number]
+    below = [line for line in found if after is not None and line.number > after.number]
     return min(below or found, default=None)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import re
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ..tensor import Tensor
 from .lines import PACKAGE, user_frames, variable_of
 
 SHAPE = re.compile(r"\(\d+,(?: \d+,?)*\)")
+_LOADER = sys.modules[DataLoader.__module__].__file__
 NAMED = 6  # operands that an error names at most
 
 
@@ -94,9 +96,9 @@ def batch_of(array: np.ndarray) -> tuple[int, np.ndarray] | None:
     """
     wrong = ~np.isfinite(array)
     for x in gc.get_objects():
-        if isinstance(x, GeneratorType) and x.gi_code is DataLoader.__iter__.__code__ and x.gi_frame is not None:
+        if isinstance(x, GeneratorType) and x.gi_code.co_filename == _LOADER and x.gi_frame is not None:
             loop = x.gi_frame.f_locals
-            if "batch" not in loop:
+            if not {"self", "batch"} <= set(loop):
                 continue
             for data in (loop["self"].X, loop["self"].y):
                 examples = data[loop["batch"]]

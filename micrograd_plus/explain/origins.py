@@ -11,7 +11,7 @@ from ..rules import Rule
 from ..tensor import Tensor, from_numpy
 from .lines import Line, is_users
 
-_CALL = Module.__call__.__code__
+_MODULE = sys.modules[Module.__module__].__file__  # and not the code of Module.__call__, in whose place another may stand
 _MAKERS = {Tensor.__init__.__code__: "data", from_numpy.__code__: "array"}  # what makes leaves, and of which argument
 _paths: "weakref.WeakKeyDictionary[Module, dict[int, str]]" = weakref.WeakKeyDictionary()
 
@@ -84,7 +84,7 @@ def origin(value: Any, rule: Rule | None = None) -> Origin:
     called: list[Module] = []
     while frame is not None:
         code = frame.f_code
-        if code is _CALL:
+        if code.co_name == "__call__" and code.co_filename == _MODULE:
             called.append(frame.f_locals["self"])
         elif line is None and is_users(code.co_filename):
             line = Line(code.co_filename, frame.f_lineno)

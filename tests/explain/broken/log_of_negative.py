@@ -12,4 +12,4 @@ log_price = (model(sizes) - 10).log()
 #   its result, shape (3, 1): at [0, 0] and everywhere else
 #   there its input is ..., made by subtract in log_of_negative.py, line 7
 #   likely cause: the logarithm of ... is not a number: it is negative.
-#   what to do: keep its argument above 0: (x + 1e-8).log(), or x.clip(1e-8, None).log().
+#   what to do: keep its argument above 0: (x + 1e-8).log(), or in a branch of where(): where(x > 0, x, 1).log().
