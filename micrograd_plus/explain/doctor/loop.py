@@ -166,6 +166,9 @@ def _without_gradient(o: Observer) -> Iterator[Finding]:
     candidates = {id(p): p for optimizer in stepped for p in _parameters(optimizer)}
     candidates.update({id(p): p for root in o.roots if id(root) in used for p in root.parameters()})
     never = [p for key, p in candidates.items() if p._requires_grad and key not in o.got_gradient]
+    if o.second_order:  # a loss of derivatives does not depend on what is only added
+        used_somewhere = {key for round_ in o.rounds for key in round_.leaves}
+        never = [p for p in never if id(p) not in used_somewhere]
     if not never or not any(key in o.got_gradient for key in candidates):
         return
     share = f"{len(never)} of {len(candidates)} parameters never got a gradient: {listed([name_of(p, names) for p in never])}."

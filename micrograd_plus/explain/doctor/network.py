@@ -22,14 +22,14 @@ PRODUCTS = {rules.matmul, rules.affine, rules.convolution, rules.einsum}
 LARGE_WEIGHTS = 5.0  # root mean square times sqrt(fan_in): 1 keeps the scale of activations, He's is 1.4, Glorot's at most 1.4
 LARGE_RESULTS = 3.0  # root mean square of what is computed with such weights; of one-hot inputs it stays small
 SMALL_WEIGHTS = 0.012  # the same; a GPT's 0.02 at width 16 has 0.08
-DEAD = 0.5  # share of a layer's units
+DEAD = 0.8  # share of a layer's units; half of them may be dead where a network trains well
 FEW_UNITS = 4
 LAST_ROUNDS = 10
 SATURATED = 0.7  # share of a layer's outputs; a normal pre-activation of scale 1 has 1 %, of scale 5 has 60 %
 TANH_END, SIGMOID_ENDS = 0.99, 0.01
 VANISHED = 1e-4  # of the relative gradient of the last layers, that of the first ones
-EXPLODED = 500.0  # ||gradient|| ||weights|| / loss: how many times the loss grows where the weights change by their own size
-OVERSHOT = 1e4  # times the mean square of the targets, by the first squared error
+EXPLODED = 1e4  # ||gradient|| ||weights|| / loss, which is below about 700 even in good networks of 13 layers
+OVERSHOT = 1e3  # times what is usual, by the first loss: the mean square of the targets, or ln C
 OVERFLOWING = 1e6  # a loss
 
 
@@ -235,8 +235,8 @@ def _flow(o: Observer) -> Iterator[Finding]:
         overshot = _overshot(round_)
         if round_.number == 0 and overshot > OVERSHOT:
             seen = (
-                f"The first predictions are so large that the loss is {round_.loss:.3g}, {overshot:.1g} times the mean square of the "
-                f"targets; the gradients have a norm of {total:.3g}, the weights one of {size:.3g}."
+                f"The first predictions are so large that the loss is {round_.loss:.3g}, {overshot:.1g} times what small predictions "
+                f"would give; the gradients have a norm of {total:.3g}, the weights one of {size:.3g}."
             )
             cure = "clip_grad_norm(model.parameters(), 1.0)  # and normalise inside: what each step or layer adds or multiplies grows"
             yield found("MG403", seen, cure, o.backward_line)
@@ -261,12 +261,15 @@ def _flow(o: Observer) -> Iterator[Finding]:
 
 
 def _overshot(round_: Round) -> float:
-    """By what factor the mean squared error exceeds the mean square of the targets."""
+    """By what factor the loss exceeds what is usual: the mean square of the targets, or ln C."""
     call = round_.loss_calls[0] if len(round_.loss_calls) == 1 else None
-    if call is None or call.name != "mse_loss" or call.options.get("reduction") != "mean":
+    if call is None or call.options.get("reduction") != "mean" or call.name not in ("mse_loss", "cross_entropy"):
         return 0.0
-    spread = float(np.square(_values(call.targets), dtype=np.float64).mean())
-    return round_.loss / spread if spread > 0 else 0.0
+    if call.name == "mse_loss":
+        usual = float(np.square(_values(call.targets), dtype=np.float64).mean())
+    else:
+        usual = math.log(max(_values(call.predictions).shape[1], 2))
+    return round_.loss / usual if usual > 0 else 0.0
 
 
 def _not_finite(o: Observer) -> Iterator[Finding]:

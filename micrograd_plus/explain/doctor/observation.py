@@ -88,6 +88,7 @@ class Observer:
         self.living_losses: list[Tensor] = []
         self.close = True
         self.draws = False
+        self.second_order = False
         self.truncated = False
         self.modes_at_steps: list[tuple[int, bool]] = []
         self._contaminated: set[int] = set()
@@ -121,6 +122,7 @@ class Observer:
         self._wrap(DataLoader, "__init__", self._loader_made)
         self._wrap(DataLoader, "__iter__", self._iterate)
         self._wrap_function(effects.draw, self._draw)
+        self._wrap_function(engine._walk, self._walk)
         for name in LOSSES:
             self._wrap_function(getattr(losses, name), functools.partial(self._loss_call, name))
         self._wrap_function(optimizers.clip_grad_norm, functools.partial(self._clip, "norm"))
@@ -561,9 +563,14 @@ class Observer:
         self.draws = self.draws or bool(self._stack)  # by a model, not by a loader
         return original(*args, **kwargs)
 
-    def _clip(self, kind: str, original: Any, params: Any, limit: float) -> Any:
-        self.round.clipped = (kind, float(limit))
-        return original(params, limit)
+    def _clip(self, kind: str, original: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        self.round.clipped = (kind, float(args[1] if len(args) > 1 else next(value for name, value in kwargs.items() if name != "params")))
+        return result
+
+    def _walk(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        self.second_order = self.second_order or bool(kwargs.get("replay"))
+        return original(*args, **kwargs)
 
     # -- data ------------------------------------------------------------------------------------------------------------
 
