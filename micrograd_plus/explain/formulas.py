@@ -156,7 +156,7 @@ FORMULAS: dict[Rule, Formula] = {
     rules.mean: _formula(
         "mean(<0>)",
         r"\mathrm{mean}\left(<0>\right)",
-        ("<g> / <n>, the same for each element", r"\frac{<g>}{<n>}\text{, the same for each element}"),
+        ("<g> / <n>, the same for each element", r"\frac{1}{<n>} <g>\text{, the same for each element}"),
     ),
     rules.max: _formula(*_call("max"), _said(_WINNER.format("maximum"))),
     rules.min: _formula(*_call("min"), _said(_WINNER.format("minimum"))),

@@ -1,5 +1,6 @@
 """What a graph holds in memory, and who keeps it alive."""
 
+import collections
 import dataclasses
 import functools
 import gc
@@ -272,8 +273,11 @@ def _holders(nodes: list[Node | Part]) -> Iterator[str]:
                     told[f"{path}, {where}{', whose graph contains this one' if within else ''}"] = None
     frames.clear()
     yield from told
-    own = {id(results), *(id(node.inputs) for node in nodes if isinstance(node, Node))}
-    yield from _others([tensor for key, tensor in results.items() if key not in named], own)
+    inputs = [node.inputs for node in nodes if isinstance(node, Node)]
+    uses = collections.Counter(id(x) for each in inputs for x in each)
+    others = _held_otherwise([tensor for key, tensor in results.items() if key not in named], uses)
+    if others:
+        yield from _others(others, {id(results), *map(id, inputs)})
 
 
 def _frames() -> Iterator[Any]:
@@ -333,14 +337,23 @@ def _contains(tensor: Tensor, inside: dict[int, Any]) -> bool:
         return False
 
 
+def _held_otherwise(tensors: list[Tensor], uses: collections.Counter[int]) -> list[Tensor]:
+    """Those of the results of a graph that more refers to than the graph, by their counts of references."""
+    alone = Tensor(0.0)  # one to which nothing refers but a variable here, as the caller's dict refers to each
+    tensors.append(alone)
+    counts = [sys.getrefcount(tensor) for tensor in tensors]
+    least = counts.pop()
+    tensors.pop()
+    return [tensor for tensor, count in zip(tensors, counts, strict=True) if count > least + uses[id(tensor)]]
+
+
 def _others(tensors: list[Tensor], own: set[int]) -> Iterator[str]:
     """What refers to Tensors that no variable led to: told by its type."""
     own |= {id(tensors)}
     kinds: dict[str, int] = {}
-    for referrer in gc.get_referrers(*tensors) if tensors else ():
+    for referrer in gc.get_referrers(*tensors):
         if id(referrer) not in own and not isinstance(referrer, types.FrameType):
             name = "a closure" if isinstance(referrer, types.CellType) else f"a {type(referrer).__name__}"
             kinds[name] = kinds.get(name, 0) + 1
-    yield from (
-        f"{name} that no variable seen from here leads to{f' ({count} of them)' if count > 1 else ''}" for name, count in kinds.items()
-    )
+    for name, count in kinds.items():
+        yield f"{name} that no variable seen from here leads to{f' ({count} of them)' if count > 1 else ''}"

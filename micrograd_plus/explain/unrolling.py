@@ -640,8 +640,8 @@ def _report(found: Unrolled, name: str, operations: int, value: float, rows: lis
     first, second, third = (max(len(row[i]) for row in table) for i in range(3))
     return "\n".join(
         [
-            f"{name}, of {operations} operation{'s' * (operations != 1)} on Tensors, is {every:,} scalar Values:",
-            f"{start:,} numbers to begin with{f', {made}' if made else ''}.",
+            f"{name}, of {operations} operation{'s' * (operations != 1)} on Tensors, is {every:,} scalar Value{'s' * (every != 1)}:",
+            f"{start:,} number{'s' * (start != 1)} to begin with{f', {made}' if made else ''}.",
             f"Its value: {value:.6g} of the Tensor, {found.root.data:.6g} of the Values.",
             *notes,
             "",
@@ -656,8 +656,9 @@ def _report(found: Unrolled, name: str, operations: int, value: float, rows: lis
 def _verdict(found: Unrolled, count: int) -> str:
     again, own = number(found.difference, 2), number(found.rounding, 2)
     if found.equal:
+        which = "The gradient is equal: it differs" if count == 1 else f"All {count:,} gradients are equal: they differ"
         return (
-            f"All {count:,} gradients are equal: they differ by at most {again} where the Tensors are float64,\n"
+            f"{which} by at most {again} where the Tensors are float64,\n"
             f"and by at most {own} from those in their own dtype, which is rounding."
         )
     return (
