@@ -150,6 +150,14 @@ def test_every_step_shows_the_engines_numbers(show, loss):
     assert clock(page) == f"{len(forward) + 1 + len(tape.events)} / {len(forward) + 1 + len(tape.events)}"
 
 
+def test_the_gradient_that_the_pass_begins_with_is_shown(show):
+    page = show(contract())
+    assert shown(page, "#step figure") == [[1.0]] and "Of one number, it is 1." in page.locator("#step").inner_text()
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    page = show(explore(x * x, gradient=[0.5, -3.0]))
+    assert shown(page, "#step figure") == [[0.5, -3.0]] and "passed as gradient=" in page.locator("#step").inner_text()
+
+
 def test_numbers_are_rounded_for_display_alone(show):
     x = Tensor([1 / 3, 123456.789, 2e-9], requires_grad=True)
     page = show(explore((x * x).sum()))

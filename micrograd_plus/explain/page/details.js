@@ -83,9 +83,13 @@ class Details {
     return link;
   }
 
+  // Terms and signs in a row; where a term has several columns of numbers, below one another, each after its sign.
   equation(...parts) {
-    const terms = parts.filter((part) => typeof part !== "string").length;
-    return element("div", {className: terms === 3 ? "equation three" : "equation"}, parts.map((part) => typeof part === "string" ? element("span", {className: "sign"}, part) : part));
+    const terms = parts.filter((part) => typeof part !== "string");
+    const wide = terms.some((term) => term.querySelector("tr")?.children.length > 1);
+    const shape = wide ? " below" : terms.length === 3 ? " three" : "";
+    const sign = (text) => element("span", {className: "sign"}, text);
+    return element("div", {className: `equation${shape}`}, wide ? sign("") : null, parts.map((part) => typeof part === "string" ? sign(part) : part));
   }
 
   // -- the step ---------------------------------------------------------------------------------------------------------
@@ -103,9 +107,10 @@ class Details {
         element("p", {}, `The forward pass computes ${graph.forwardCount.toLocaleString("en")} values from left to right, in the order in which your program made them. The backward pass then takes ${graph.data.steps.length.toLocaleString("en")} steps from right to left.`)];
     } else if (step.phase === "forward") content = this.forward(step, position, heading);
     else if (step.phase === "seed") {
-      const result = graph.nodes[graph.data.result];
+      const result = graph.nodes[graph.data.result], {size, values} = graph.arrays[result.grad];
+      const given = size === 1 && values[0] === 1 ? "Of one number, it is 1." : "It is what was passed as gradient=.";
       content = [...heading("backward", "begins", "The gradient of the result with respect to itself"),
-        element("p", {}, "Of one number, it is 1. From here, each step takes the gradient of a value, complete by then, and pulls it back through the operation that made it."),
+        element("p", {}, `${given} From here, each step takes the gradient of a value, complete by then, and pulls it back through the operation that made it.`),
         this.equation(this.term([element("b", {}, "gradient"), " of ", this.link(graph.data.result)], result.grad, {key: true}))];
     } else content = this.backward(step.event, position, heading);
     section.replaceChildren(...content.filter(Boolean));
