@@ -148,7 +148,8 @@ def test_every_reader_gets_everything_in_order(served):
         reader.close()
 
 
-def test_readers_that_take_nothing_or_go_away_hold_up_nobody(capfd, monkeypatch):
+def test_readers_that_take_nothing_or_go_away_hold_up_nobody(capfd, caplog, monkeypatch):
+    assert live._Handler.timeout == live.PATIENCE_SECONDS == 10
     monkeypatch.setattr(live, "SEND_SECONDS", 0.0)
     monkeypatch.setattr(live._Handler, "timeout", 0.5)
     recording = Recording()
@@ -181,11 +182,14 @@ def test_readers_that_take_nothing_or_go_away_hold_up_nobody(capfd, monkeypatch)
     reader.close()
     for connection in idle:
         connection.close()
-    assert capfd.readouterr() == ("", "")
+    assert (capfd.readouterr(), caplog.records) == (("", ""), [])
 
 
-def test_too_many_readers_are_turned_away_and_the_others_stay(served, monkeypatch):
+def test_too_many_readers_are_turned_away_and_the_others_stay(served):
     recording, server = served
+    for _ in range(live.READERS):  # those that have been answered do not count
+        assert ask(server, "HEAD")[0] == 200
+    wait_until(lambda: server._server._places._value == live.READERS)
     readers = [Reader(server) for _ in range(live.READERS)]
     streams = [iter(reader) for reader in readers]
     for stream in streams:
@@ -197,6 +201,13 @@ def test_too_many_readers_are_turned_away_and_the_others_stay(served, monkeypatc
         assert next(stream)["end"]
     for reader in readers:
         reader.close()
+
+
+def wait_until(condition):
+    until = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_an_error_in_the_run_is_told_to_readers():
