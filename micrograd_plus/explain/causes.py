@@ -69,10 +69,11 @@ def operand(rule: Rule, k: int) -> str:
 
 
 class Cause(NamedTuple):
-    """What arithmetic says, and what to do about it."""
+    """What arithmetic says, and what to do about it; and whether values that have grown, as parameters may, explain it."""
 
     fact: str
     advice: str
+    grows: bool = False
 
 
 @dataclass
@@ -129,9 +130,9 @@ class Failure:
         what = "the gradient" if self.position is not None else "the result"
         fact = f"{what} is larger than {self.dtype} can hold, {largest(self.dtype)}"
         if self.position is None:
-            return Cause(f"{fact}.", "")
+            return Cause(f"{fact}.", "", grows=True)
         advice = "Make the weights smaller at first, or normalise between layers. clip_grad_norm() comes too late for it."
-        return Cause(f"{fact}: gradients have grown on their way back.", advice)
+        return Cause(f"{fact}: gradients have grown on their way back.", advice, grows=True)
 
 
 def rules_below(x: Any) -> list[Rule]:
@@ -168,6 +169,7 @@ def _combined(f: Failure) -> Cause | None:
     return Cause(
         f"numbers larger than {f.dtype} can hold, {largest(f.dtype)}, are infinite on the way, and inf - inf and 0 * inf are not numbers.",
         "",
+        grows=True,
     )
 
 
@@ -184,7 +186,8 @@ def _of_log(f: Failure, bound: float = 0.0) -> Cause | None:
         rules.sigmoid: "sigmoid has rounded a probability to 0 or 1. BCEWithLogitsLoss takes logits, and needs no logarithm.",
         rules.relu: f"relu makes all negative numbers 0. {SAFE_LOG}",
     }
-    return Cause("the logarithm of 0 is -inf.", next((advice[rule] for rule in f.makers() if rule in advice), SAFE_LOG))
+    maker = next((rule for rule in f.makers() if rule in advice), None)
+    return Cause("the logarithm of 0 is -inf.", advice[maker] if maker else SAFE_LOG, grows=maker is not None)
 
 
 def _of_divide(f: Failure) -> Cause | None:
@@ -209,7 +212,7 @@ def _of_power(f: Failure) -> Cause | None:
         return Cause(f"0 ** {y:.6g} is a division by 0.", "Keep the base away from 0, for instance by .clip(1e-8, None).")
     if x < 0 and y != round(y):
         return Cause(f"a negative number, {x:.6g}, has no real power {y:.6g}.", "Keep the base at 0 or above.")
-    return Cause(f"{x:.6g} ** {y:.6g} is larger than {f.dtype} can hold, {largest(f.dtype)}.", "")
+    return Cause(f"{x:.6g} ** {y:.6g} is larger than {f.dtype} can hold, {largest(f.dtype)}.", "", grows=True)
 
 
 def _of_sqrt(f: Failure) -> Cause | None:
@@ -228,6 +231,7 @@ def _of_exp(f: Failure) -> Cause | None:
     return Cause(
         f"e^x is larger than {f.dtype} can hold where x is over {limit:.4g}.",
         "Subtract the maximum first: softmax(), log_softmax() and logsumexp() do, and losses that take logits.",
+        grows=True,
     )
 
 
@@ -247,7 +251,7 @@ def _of_softmax(f: Failure) -> Cause | None:
             "all elements that it is taken over are -inf, so there is nothing to choose from.",
             "A mask hides all of them; leave at least one, or mask with a large negative number such as -1e9.",
         )
-    return Cause("an element that it is taken over is inf.", "") if np.isinf(row).any() else None
+    return Cause("an element that it is taken over is inf.", "", grows=True) if np.isinf(row).any() else None
 
 
 def _of_mean(f: Failure) -> Cause | None:
@@ -271,12 +275,12 @@ def _of_multiply(f: Failure) -> Cause | None:
             "0 * inf is not a number.",
             "To mask, choose with where(mask, x, -inf) or add -1e9, in place of a product with inf.",
         )
-    return Cause(f"{x:.3g} * {y:.3g} is larger than {f.dtype} can hold, {largest(f.dtype)}.", "")
+    return Cause(f"{x:.3g} * {y:.3g} is larger than {f.dtype} can hold, {largest(f.dtype)}.", "", grows=True)
 
 
 def _of_square(f: Failure) -> Cause | None:
     x = f.at(0)
-    return None if x is None else Cause(f"the square of {x:.3g} is larger than {f.dtype} can hold, {largest(f.dtype)}.", "")
+    return None if x is None else Cause(f"the square of {x:.3g} is larger than {f.dtype} can hold, {largest(f.dtype)}.", "", grows=True)
 
 
 _RESULTS: dict[Rule, Callable[[Failure], Cause | None]] = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import rules
+from .. import rules, transforms
 from ..effects import Run
 from ..layers import Parameter
 from ..optimizers import Optimizer
@@ -65,7 +65,8 @@ class Finiteness:
         self._updates: dict[int, Update] = {}
         self._unchecked: list[Update] = []
         self._leaves: dict[tuple[CodeType, int], int] = {}  # how many leaves were made by each place of the user's code
-        self._readers: weakref.WeakKeyDictionary[Any, list[tuple[weakref.ref[Node], int]]] = weakref.WeakKeyDictionary()
+        # Of nodes that walks came through: what read their results, and as which input. A dict, for walks may come often.
+        self._readers: weakref.WeakKeyDictionary[Any, dict[tuple[weakref.ref[Node], int], None]] = weakref.WeakKeyDictionary()
         self._conditions: weakref.WeakKeyDictionary[Node, np.ndarray] = weakref.WeakKeyDictionary()
 
     # -- forward -------------------------------------------------------------------------------------------------------
@@ -123,7 +124,7 @@ class Finiteness:
         lines += _inputs_there(f)
         if f.g is not None:
             lines.append(f"the gradient that arrives there is {_shown(f.g)}")
-        growth = self._growth(frames) if cause.fact and not f.mask else ""
+        growth = self._growth(frames) if cause.grows else ""
         if growth:
             lines += [f"likely cause: a learning rate that is too high. {growth}", f"here: {cause.fact}"]
             advice = "try a tenth of the learning rate, or limit the gradients by clip_grad_norm()."
@@ -175,7 +176,8 @@ class Finiteness:
 
     def _spoilt(self, x: Any) -> bool:
         """Whether an input is a leaf, trained presumably, that was finite when it was first used."""
-        return isinstance(x, Tensor) and x._node is None and np.isfinite(self._first.get(id(x), (None, np.inf))[1])
+        known = self._first.get(id(x))
+        return isinstance(x, Tensor) and known is not None and known[0]() is x and bool(np.isfinite(known[1]))
 
     def _whence(self, data: Any, source: Origin | None, x: Any, index: tuple[int, ...], frames: Sequence[FrameType]) -> list[str]:
         """Where the data came from: variable, batch, row and column."""
@@ -202,8 +204,9 @@ class Finiteness:
             lines.append(
                 f"that is batch {number} of the DataLoader" + (f", and row {row} is example {examples[row]} of its data" if same else "")
             )
-        elif begin is not None:
-            lines.append(f"that is a slice which begins at row {begin}: row {begin + row} of the whole array")
+        elif given is not None and begin is not None:
+            whole = variable_of(given.base, frames)
+            lines.append(f"that is row {begin + row} of {f'`{whole.name}`' if whole else 'the array that it is a slice of'}")
         if batch is None and source is not None and source.number > 1:
             lines.append(f"this line has made {source.number} tensors so far, so it is batch {source.number - 1} of them")
         return [*lines[:-1], f"{lines[-1]} (counted from 0)"]
@@ -215,22 +218,29 @@ class Finiteness:
         for position, edge in enumerate(edges):
             if edge is not None and not isinstance(edge, Tensor):
                 below = edge.whole if isinstance(edge, Part) else edge
-                self._readers.setdefault(below, []).append((weakref.ref(node), position))
+                self._readers.setdefault(below, {})[weakref.ref(node), position] = None
         if node.rule is rules.where:
             self._conditions[node] = pullbacks[1].__closure__[0].cell_contents
         for part in g if isinstance(g, tuple) else (g,):
             array = part._data if isinstance(part, Tensor) else part
             if not np.isfinite(array).all():
                 index = _first_of(~np.isfinite(array))
-                if node in self._readers:
-                    cause = f"each is finite, but their sum is larger than {array.dtype} can hold."
-                    what = f"the gradients of the uses of a value add up to {_shown(array[index])}"
-                else:
-                    cause = "the gradient= that backward() or gradients() was given."
-                    what = f"the gradient that the backward walk starts with is {_shown(array[index])}"
-                lines = [f"{what}, at the result of {name_of(node.rule)} in {found.shown if found else 'an unknown line'}"]
+                if node not in self._readers:
+                    self._seeded(node, array, found)
+                cause = f"each is finite, but their sum is larger than {array.dtype} can hold."
+                place = found.shown if found else "an unknown line"
+                lines = [f"the gradients of the uses of a value add up to {_shown(array[index])}, at {name_of(node.rule)} in {place}"]
                 lines += [_elements("the gradient", index, array.shape, _bad(array)), f"likely cause: {cause}"]
                 raise NotFiniteError("\n  ".join(lines), _name(node.rule), True, _line_of(found), index, cause)
+
+    def _seeded(self, node: Node, array: np.ndarray, found: Origin | None) -> None:
+        """Raise for what a walk was given to start with."""
+        index = _first_of(~np.isfinite(array))
+        cause = "the gradient= that backward() or gradients() was given, or the cotangent of a transform."
+        place = found.shown if found else "an unknown line"
+        lines = [f"the gradient that the backward walk starts with is {_shown(array[index])}, at {name_of(node.rule)} in {place}"]
+        lines += [_elements("the gradient", index, array.shape, _bad(array)), f"likely cause: {cause}"]
+        raise NotFiniteError("\n  ".join(lines), _name(node.rule), True, _line_of(found), index, cause)
 
     def pulled(self, node: Node, inputs: Any, options: Any, position: int, edge: Any, g: Any, contribution: Any) -> Any:
         """A contribution to a gradient, in its input's shape; stop where it is not finite though all before it was."""
@@ -241,6 +251,8 @@ class Finiteness:
             value = array._data if isinstance(array, Tensor) else array
             bad = ~np.isfinite(value)
             if bad.any():
+                if _name(node.rule) == "<lambda>" and node.rule.__module__ == transforms.__name__:  # it joins the outputs of a function
+                    self._seeded(node, value, getattr(node, "line", None))
                 index = _first_of(bad)
                 failure = Failure(node.rule, _given_to(node.rule, inputs), options or {}, value, index, position)
                 arrived = g._data if isinstance(g, Tensor) else g
@@ -375,7 +387,7 @@ def _source(x: Any) -> Origin | None:
 
 def _given_to(rule: Rule, inputs: Any) -> tuple[Any, ...]:
     """The inputs of a node, as far as it keeps them."""
-    return tuple(x for x in inputs or () if x is not None) if rule not in rules.LINEAR else ()
+    return tuple(inputs or ()) if rule not in rules.LINEAR else ()
 
 
 def _first_of(mask: np.ndarray) -> tuple[int, ...]:

@@ -102,7 +102,11 @@ def batch_of(array: np.ndarray) -> tuple[int, np.ndarray] | None:
                 continue
             for data in (loop["self"].X, loop["self"].y):
                 examples = data[loop["batch"]]
-                if examples.size == wrong.size and np.array_equal(~np.isfinite(examples).reshape(wrong.shape), wrong):
+                if (
+                    examples.dtype.kind == "f"
+                    and examples.size == wrong.size
+                    and np.array_equal(~np.isfinite(examples).reshape(wrong.shape), wrong)
+                ):
                     return loop["start"] // loop["self"].batch_size, loop["batch"]
     return None
 

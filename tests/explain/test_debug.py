@@ -502,8 +502,24 @@ PULLED = {
         "the gradients of the uses of a value add up to inf",
     ),
     "a rule of the user's": (lambda: backward(mg.custom_rule(lambda x: (x * 1.0, (lambda g: g / 0.0,))), leaf(1.0)), "larger than float32"),
+    "a transform's cotangent": (lambda: mg.vjp(lambda x: x * 2.0, leaf(1.0))[1](np.array([NAN])), "the cotangent of a transform"),
     "a rule of the user's, nan": (lambda: backward(mg.custom_rule(lambda x: (x * 1.0, (lambda g: g * NAN,))), leaf(1.0)), "not numbers"),
 }
+
+
+def test_a_learning_rate_is_blamed_for_what_grows_alone(quiet):
+    with debug():
+        w = leaf(1.0)
+        (w * 0.0).sum().backward()
+        optimizer = mg.SGD([w], lr=1.0)
+        w.grad = np.array([-1e5])
+        optimizer.step()
+        with pytest.raises(
+            NotFiniteError, match=r"(?s)a learning rate that is too high. `w` has grown from at most 1 to 1e\+05, in 1 update by SGD"
+        ):
+            w.exp()
+        with pytest.raises(NotFiniteError, match="likely cause: division by 0"):
+            w / 0.0
 
 
 @pytest.mark.parametrize("name", PULLED)
