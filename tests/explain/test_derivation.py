@@ -126,6 +126,7 @@ def test_the_numbers_of_a_product_give_the_result():
             checked += 1
             np.testing.assert_allclose(eval(sides[2]), float(sides[3]), rtol=5e-3)
     assert checked >= 8
+    assert " + -" not in derivation(loss).text and " + (-" in derivation(loss).text and "((" not in derivation(loss).text
 
 
 def test_several_values_of_a_rule():

@@ -10,6 +10,7 @@ import pytest
 
 import micrograd_plus as mg
 from micrograd_plus import Tensor, debug, memory_report
+from micrograd_plus.explain import memory
 from micrograd_plus.explain.memory import size
 from micrograd_plus.transforms import checkpoint
 
@@ -229,6 +230,17 @@ def test_a_closure_that_no_variable_leads_to_is_told_by_its_kind():
     holders = memory_report(reference()).holders
     assert holders == ["a closure that no variable seen from here leads to"]
     assert len(functions) == 1
+
+
+def test_the_collector_is_asked_only_where_more_than_the_graph_refers_to_a_result(monkeypatch):
+    """It takes time in proportion to the square of what it is asked for."""
+    loss = (leaf(3).exp().sin() * 2.0).sum()
+    asked = []
+    monkeypatch.setattr(memory.gc, "get_referrers", lambda *tensors: asked.append(tensors) or [])
+    assert memory_report(loss).holders == [
+        "loss, a variable of test_the_collector_is_asked_only_where_more_than_the_graph_refers_to_a_result()"
+    ]
+    assert asked == []
 
 
 def test_a_report_keeps_nothing_alive():

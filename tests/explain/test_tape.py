@@ -216,6 +216,16 @@ def test_watchers_and_recording_come_back_after_an_error():
         engine.watch(*before)
 
 
+def test_nothing_is_recorded_in_pullbacks():
+    seen = []
+
+    def noting(x):
+        return x * 1.0, (lambda g: (seen.append(engine._state.recording), g)[1],)
+
+    record(engine.apply(noting, Tensor(1.0, requires_grad=True)))
+    assert seen == [False] and engine._state.recording
+
+
 # -- what the graph dropped ----------------------------------------------------------------------------------------------
 
 

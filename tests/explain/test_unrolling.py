@@ -140,6 +140,13 @@ def test_ties_kinks_and_limits_are_those_of_the_rules(name, case):
     assert scalars.equal and scalars.rounding == pytest.approx(0, abs=1e-9 * max(1, scalars.difference))
 
 
+def test_powers_of_which_the_exponent_requires_a_gradient():
+    x, y = Tensor([2.0, 0.0, 0.0], requires_grad=True), Tensor([3.0, 2.0, 0.0], requires_grad=True)
+    scalars = unroll((x**y).sum())
+    assert scalars.equal and [v.grad for v in scalars.leaves["y"]] == pytest.approx([8 * math.log(2), 0, 0])
+    assert [v.grad for v in scalars.leaves["x"]] == pytest.approx([12, 0, 0]) and scalars.root.data == pytest.approx(9)
+
+
 def test_every_rule_has_a_scalar_form_but_linear_systems():
     assert {getattr(rules, name) for name in TABLE} - set(FORMS) == {rules.solve}
     with pytest.raises(ValueError, match=r"^unroll\(\) knows no scalar form of solve: it writes out the library's own rules, but for"):
