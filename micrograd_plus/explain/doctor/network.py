@@ -14,7 +14,7 @@ from ..findings import Finding
 from ..lines import Line
 from .catalogue import found
 from .loop import listed, name_of
-from .losses import _origin, _values
+from .losses import VIEWS, _origin, _values
 from .observation import Observer
 from .records import Operation, Round
 
@@ -58,13 +58,17 @@ def _embeddings(o: Observer) -> set[int]:
 def _weights(round_: Round, embeddings: set[int]) -> list[tuple[Tensor, int, Line | None]]:
     """The matrices and kernels of a round that inputs are multiplied by, in the order of their first use, with their fan-in."""
     found_: dict[int, tuple[Tensor, int, Line | None]] = {}
-    leaves = round_.leaves
+    leaves, views = round_.leaves, dict[int, Tensor]()
     for operation in round_.operations:
+        source = operation.inputs[0] if operation.rule in VIEWS else None
+        if isinstance(source, Tensor) and (id(source) in leaves or id(source) in views):
+            views[id(operation.out)] = views.get(id(source), source)
         if operation.rule not in PRODUCTS:
             continue
-        for position, x in enumerate(operation.inputs):
+        for position, given in enumerate(operation.inputs):
+            x = views.get(id(given), given)
             if isinstance(x, Tensor) and id(x) in leaves and x.ndim >= 2 and id(x) not in embeddings and id(x) not in found_:
-                fan_in = math.prod(x.shape[1:]) if operation.rule is rules.convolution else x.shape[-2 if position else -1]
+                fan_in = math.prod(x.shape[1:]) if operation.rule is rules.convolution else given.shape[-2 if position else -1]
                 found_[id(x)] = (x, int(fan_in), operation.line)
     return list(found_.values())
 
@@ -226,8 +230,6 @@ def _flow(o: Observer) -> Iterator[Finding]:
             cure = "clip_grad_norm(model.parameters(), 1.0)  # and normalise inside: what is added up at each step or layer grows"
             yield found("MG403", seen, cure, o.backward_line)
             return
-        if not entries:
-            continue
         loss = abs(round_.loss)
         total = math.sqrt(sum(gradient**2 for _, gradient, _, _ in entries))
         size = math.sqrt(sum(size**2 for _, _, size, _ in entries))
@@ -240,7 +242,7 @@ def _flow(o: Observer) -> Iterator[Finding]:
             )
             cure = "clip_grad_norm(model.parameters(), 1.0)  # and normalise inside: what each step or layer adds or multiplies grows"
             yield found("MG403", seen, cure, o.backward_line)
-        elif round_.number <= 4 and math.isfinite(loss) and loss > 0 and total * size / loss > EXPLODED and not round_.clipped:
+        elif entries and round_.number <= 4 and math.isfinite(loss) and loss > 0 and total * size / loss > EXPLODED and not round_.clipped:
             worst = int(np.argmax(relative))
             seen = (
                 f"In step {round_.number + 1} the gradients have a norm of {total:.3g}, the weights one of {size:.3g}, at a loss of "

@@ -28,12 +28,14 @@ LOWERED = 0.9  # of the first loss, that a good learning rate reaches
 LITTLE_LOWER = 0.6  # of the first loss, where it has jumped in between
 STILL = 0.97  # of the first loss, or more, is what a learning rate that is too low ends with
 SLOW_UPDATE = 1e-4  # of a weight's size, in a step; 1e-3 is usual
+LONG_WARMUP = 2000  # steps until a learning rate that is rising would be of use
 MUCH_LOWER = 0.8  # of the first loss, that a higher learning rate reaches in as many steps
 FADED = 1e-3  # of its highest value, where a schedule has brought the learning rate early
 
 OVERFIT_STEPS = 150
 OVERFIT_SECONDS = 0.6
 LEARNT = 0.9  # of what the best constant answer would have as its loss; a batch that is learnt comes far below
+HARDLY_LEARNT = 0.8  # the same, where the script's own loss is no better than that of a constant answer
 STRAIGHT = 0.25  # the same, of a model that is one linear map though it has several layers
 NOISE = "the noise drowns what is to be learnt"
 
@@ -122,15 +124,15 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
     if not fell and first > 0:
         moved = _moved(o, round_, len(lrs))
         own = tried(1.0)
-        rising = len(lrs) > 1 and lrs[-1] > lrs[0] * 1.001 and lrs[-1] == lr
-        if moved < SLOW_UPDATE and math.isfinite(own[-1]) and own[-1] > STILL * own[0] and not rising:
+        rise = (lrs[-1] - lrs[0]) / len(lrs) if lrs[-1] == lr else 0.0  # per step, of a warm-up
+        if moved < SLOW_UPDATE and math.isfinite(own[-1]) and own[-1] > STILL * own[0]:
             higher = {factor: tried(factor) for factor in (10.0, 100.0, 1000.0, 10_000.0)}
             good = {
                 f: run
                 for f, run in higher.items()
                 if math.isfinite(run[-1]) and run[-1] < MUCH_LOWER * run[0] and max(run) < JUMPED * run[0]
             }
-            if good:
+            if good and not (rise > 0 and min(good) * lr / rise < LONG_WARMUP):
                 factor = min(good, key=lambda f: good[f][-1])
                 seen = (
                     f"At lr={lr:g} the loss went from {first:.4g} to {last:.4g} in {len(values)} steps; a step changes the weights by "
@@ -186,15 +188,17 @@ def _overfit(o: Observer, round_: Round) -> Finding | None:
     best = min((value for run in runs for value in run if math.isfinite(value)), default=math.inf)
     if done < OVERFIT_STEPS / 2:
         return None
+    values = o.values.get(round_.key, [])
+    stands = _typical(values[-5:]) if values else math.nan
+    learnt = (LEARNT if stands < STILL * baseline else HARDLY_LEARNT) * baseline
     reached, fixed = best, True
     straight = best > STRAIGHT * baseline and _is_linear(round_, loss_call)
-    if best < LEARNT * baseline and not straight:  # with random numbers that are drawn anew in each step, too?
+    if best < learnt and not straight:  # with random numbers that are drawn anew in each step, too?
         drawn = _with_new_draws(o, round_, loss_call, rates[-1])
         if drawn is None or drawn < LEARNT * baseline:
             return None
         reached, fixed = drawn, False
-    values = o.values.get(round_.key, [])
-    if values and _typical(values[-5:]) < LEARNT * baseline and not straight:
+    if stands < LEARNT * baseline and not straight:
         return None
     line = loss_call.line
     size = len(_values(loss_call.targets))

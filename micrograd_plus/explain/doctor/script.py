@@ -91,6 +91,7 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
     file = str(Path(path).absolute())
     sys.argv = [path, *arguments]
     sys.path[0] = str(Path(file).parent)
+    remarks: tuple[str, ...] = ()
     observer, error = Observer(), ""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         with observer:
@@ -103,13 +104,20 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
                 observer.finish()
                 if isinstance(end, SystemExit):
                     error = f"SystemExit: {end.code}" if end.code not in (None, 0) and not observer.steps else ""
+                elif _of_compiled_code(end):
+                    remarks = ("Under the doctor, compiled functions run eagerly; where the script asked for native code, it was left.",)
                 elif not isinstance(end, Enough) and not observer.truncated:
                     error = _told(end)
-        return examined(observer, Path(path).name, error)
+        return examined(observer, Path(path).name, error, remarks)
 
 
 def _frames(error: BaseException) -> list[Any]:
     return [frame for frame, _ in traceback.walk_tb(error.__traceback__) if is_users(frame.f_code.co_filename)][::-1]
+
+
+def _of_compiled_code(error: BaseException) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).parent.name == "compiler" and not is_users(frames[-1].filename)
 
 
 def _told(error: BaseException) -> str:
