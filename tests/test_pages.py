@@ -13,9 +13,10 @@ import traceback
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from micrograd_plus import set_seed
+from micrograd_plus import debug, set_seed
 from micrograd_plus.compiler import build
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,16 @@ def sections(text):
         if blocks:
             yield part.partition("\n")[0].strip("# ") if len(parts) > 1 else "", blocks
         before += part.count("\n")
+
+
+def program(text):
+    """The python blocks of a page, each at its lines, and nothing else."""
+    lines = [""] * len(text.splitlines())
+    for block in BLOCK.finditer(text):
+        if block[1] == "python":
+            start, code = text[: block.start(2)].count("\n"), block[2].splitlines()
+            lines[start : start + len(code)] = code
+    return "\n".join(lines) + "\n"
 
 
 def skip_where_nothing_can_be_compiled(blocks):
@@ -79,12 +90,22 @@ CASES = [
 ]
 
 
+@pytest.fixture
+def settings_kept():
+    """What a page may set and leave so."""
+    with np.errstate(), debug(False):
+        yield
+
+
 @pytest.mark.parametrize(("page", "blocks"), CASES)
+@pytest.mark.usefixtures("settings_kept")
 def test_the_snippets_of_a_page_print_what_it_shows(page, blocks, tmp_path, monkeypatch):
     skip_where_nothing_can_be_compiled(blocks)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(linecache.cache, page, (0, None, (ROOT / page).read_text(encoding="utf-8").splitlines(keepends=True), page))
     set_seed(0)
+    source = program((ROOT / page).read_text(encoding="utf-8"))
+    monkeypatch.setitem(linecache.cache, page, (len(source), None, source.splitlines(keepends=True), page))  # for errors that show lines
     namespace = {"__name__": "__main__"}
     for code, line, expected in blocks:
         printed, error = run(code, line, page, namespace)
@@ -109,6 +130,11 @@ def test_sections_have_namespaces_of_their_own_where_a_page_says_so():
     text = "# P\n{}\n## One\n```python\na = 1\n```\n## Two\n```python\nb = 2\n```\n"
     assert [title for title, blocks in sections(text.format(""))] == [""]
     assert [(title, blocks[0][1]) for title, blocks in sections(text.format(PER_SECTION))] == [("One", 4), ("Two", 8)]
+
+
+def test_the_program_of_a_page_has_its_lines():
+    text = "# A\n\n```python\na = 1\n```\n\n```text\n1\n```\n```python\nb = 2\n```\n"
+    assert program(text).splitlines() == ["", "", "", "a = 1", *[""] * 6, "b = 2", ""]
 
 
 def anchors(text):

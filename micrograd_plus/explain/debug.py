@@ -31,8 +31,8 @@ class debug:  # noqa: N801 - a context manager, as no_grad
       first such element, the inputs there, and the likely cause;
     - an array that was changed in place, though the graph needs it as it was, stops backward() before it is used.
 
-    Operations take some ten times as long, and graphs keep all results. Off, it costs nothing. It nests, and compiled
-    functions run eagerly in it.
+    A training step takes two to four times as long, and a graph keeps the results of all its operations. Off, it costs nothing.
+    It nests, and compiled functions run eagerly in it. docs/debugging.md shows messages.
 
     Args:
         on: whether debug mode is to be on; `with debug(False):` leaves it for a while.

@@ -247,7 +247,7 @@ class Finiteness:
         reduced = contribution
         if contribution.shape != edge.shape or contribution.dtype is not edge.dtype:
             reduced = _unbroadcast(contribution, edge, node)
-        for array in (contribution, reduced):
+        for array in (contribution,) if reduced is contribution else (contribution, reduced):
             value = array._data if isinstance(array, Tensor) else array
             bad = ~np.isfinite(value)
             if bad.any():
