@@ -98,7 +98,7 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
             or peak > JUMPED * first
         )
         if jumped and math.isfinite(own[0]):
-            lower = {factor: tried(factor) for factor in (0.1, 0.01, 0.001)}
+            lower = {factor: tried(factor) for factor in [0.1**i for i in range(1, 7)]}
             good = {
                 factor: run
                 for factor, run in lower.items()
@@ -126,7 +126,7 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
         own = tried(1.0)
         rise = (lrs[-1] - lrs[0]) / len(lrs) if lrs[-1] == lr else 0.0  # per step, of a warm-up
         if moved < SLOW_UPDATE and math.isfinite(own[-1]) and own[-1] > STILL * own[0]:
-            higher = {factor: tried(factor) for factor in (10.0, 100.0, 1000.0, 10_000.0)}
+            higher = {factor: tried(factor) for factor in [10.0**i for i in range(1, 8)]}
             good = {
                 f: run
                 for f, run in higher.items()
