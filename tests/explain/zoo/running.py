@@ -39,6 +39,7 @@ def diagnosed(path, arguments=()):
 
 
 if __name__ == "__main__":
-    paths, _, arguments = " ".join(sys.argv[1:]).partition(" -- ")
-    for path in paths.split():
-        print(json.dumps(diagnosed(Path(path).absolute(), arguments.split())), flush=True)
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    for path in given[:end]:
+        print(json.dumps(diagnosed(Path(path).absolute(), given[end + 1 :])), flush=True)

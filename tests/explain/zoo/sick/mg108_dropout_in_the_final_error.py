@@ -7,12 +7,12 @@ from micrograd_plus.nn import Sequential
 
 set_seed(0)
 X = np.random.uniform(-1, 1, (700, 3)).astype(np.float32)
-y = np.sin(3 * X[:, :1]) + X[:, 1:2] * X[:, 2:]
+y = np.sin(2 * X[:, :1]) + 0.5 * X[:, 1:2] - X[:, 2:]
 X_test, y_test, X, y = X[500:], y[500:], X[:500], y[:500]
-model = Sequential(Linear(3, 96), SiLU(), Dropout(0.3), Linear(96, 96), SiLU(), Dropout(0.3), Linear(96, 1))
+model = Sequential(Linear(3, 96), SiLU(), Dropout(0.5), Linear(96, 96), SiLU(), Dropout(0.5), Linear(96, 1))
 optimizer = Adam(model.parameters(), lr=0.003)
 loss_fn = MSELoss()
-for epoch in range(20):
+for epoch in range(30):
     for rows in np.split(np.random.permutation(500), 10):
         optimizer.zero_grad()
         loss = loss_fn(model(Tensor(X[rows])), Tensor(y[rows]))
