@@ -457,6 +457,8 @@ def test_json_holds_all_and_no_nan():
         "link": "docs/troubleshooting.md#mg303",
     }
     assert "the first is nan at index (3, 1)" in diagnosis[0].seen
+    exploded = json.loads(Diagnosis([], "a.py", 2, 1.0, float("inf")).to_json(), parse_constant=refuse)
+    assert exploded["last_loss"] == "inf"
 
 
 # -- scripts -------------------------------------------------------------------------------------------------------------

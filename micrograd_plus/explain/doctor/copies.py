@@ -78,9 +78,6 @@ def model_copy(model: Module) -> tuple[Module, dict[int, Tensor]]:
         if module._forward_hooks is not None:
             memo[id(module._forward_hooks)] = None  # hooks belong to the user, and may do anything
     twin = copy.deepcopy(model, memo)
-    for _, module in twin.named_modules():
-        if module._forward_hooks is not None:
-            object.__setattr__(module, "_forward_hooks", None)
     pairs = zip(model.named_parameters(), twin.named_parameters(), strict=True)
     parameters: dict[int, Tensor] = {id(p): copied for (_, p), (_, copied) in pairs}
     for copied in parameters.values():
