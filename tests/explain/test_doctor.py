@@ -422,7 +422,9 @@ def test_a_terminal_gets_colours_and_the_same_words(monkeypatch):
     monkeypatch.setenv("COLUMNS", "90")
     monkeypatch.delenv("NO_COLOR", raising=False)
     stream = Terminal()
-    show(told(), stream)
+    diagnosis = told()
+    diagnosis.findings.insert(1, found("MG208", "", ""))
+    show(diagnosis, stream)
     text = stream.getvalue()
     assert "\x1b[" in text
     for words in ("MG101 error", "(start here)", "test_doctor.py, line 1", "optimizer.zero_grad()", "docs/troubleshooting.md#mg109"):

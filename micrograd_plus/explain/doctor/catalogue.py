@@ -183,8 +183,8 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "MG106": Mistake(
         "warning",
-        "A sum of losses keeps every graph alive",
-        "A Tensor knows how it was computed: the sum refers to each loss, each loss to its graph, and memory grows with every batch.",
+        "Losses keep their graphs alive",
+        "A Tensor knows how it was computed: who keeps a loss, or a sum of losses, keeps the graph of each, and memory grows with every batch.",
     ),
     "MG109": Mistake(
         "note",

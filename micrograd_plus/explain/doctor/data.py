@@ -116,6 +116,11 @@ def _one(o: Observer) -> Iterator[Finding]:
                 seen += f" {len(loader.X)} examples in batches of {loader.batch_size} leave one over."
                 yield found("MG306", seen, f"X, y = X[:-1], y[:-1]  # or another batch_size than {loader.batch_size}", line)
                 return
+        sizes = {len(call.array) for call in o.calls if call.array is not None and call.array.ndim} - {1}
+        if sizes:
+            seen += f" Batches before it had up to {max(sizes)} examples: this one is what was left over."
+            yield found("MG306", seen, "X, y = X[:-1], y[:-1]  # or another size of the batches", line)
+            return
         yield found("MG306", seen, "batch_size=32  # or LayerNorm, which needs no batch", line)
         return
     norms = [

@@ -43,7 +43,7 @@ def name_of(p: Tensor, names: dict[int, str]) -> str:
     if id(p) in names:
         return names[id(p)]
     made = getattr(p, "_line", None)
-    return f"a tensor of shape {p.shape}" + (f" made in {made}" if made is not None else "")
+    return f"one of shape {p.shape}" + (f" made in {made}" if made is not None else "")
 
 
 def _parameters(optimizer: Any) -> list[Tensor]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import rules
 from ...layers import Embedding
-from ...tensor import Tensor
+from ...tensor import Part, Tensor
 from ..findings import Finding
 from ..lines import Line
 from .catalogue import found
@@ -311,16 +311,16 @@ def _not_finite(o: Observer) -> Iterator[Finding]:
 
 
 def _backward_culprit(round_: Round) -> tuple[Operation, np.ndarray] | None:
-    """The operation, the newest, whose input got a gradient that is not finite, while its own output's was."""
+    """The newest operation whose pullback makes, of a finite cotangent, one that is not."""
     for operation in reversed(round_.operations):
-        own = operation.out._grad
-        if own is not None and not np.isfinite(own).all():
+        cotangent = operation.out._grad
+        if cotangent is None or not np.isfinite(cotangent).all() or isinstance(operation.out._node, Part):
             continue
-        for x in operation.inputs:
-            if isinstance(x, Tensor) and x._requires_grad:
-                gradient = round_.gradients.get(id(x), x._grad)
-                if gradient is not None and not np.isfinite(gradient).all() and own is not None:
-                    return operation, x._data
+        arrays = [x._data if isinstance(x, Tensor) else x for x in operation.inputs]
+        for x, pullback in zip(operation.inputs, operation.rule(*arrays, **operation.options)[1], strict=True):
+            wanted = isinstance(x, Tensor) and x._requires_grad and pullback is not None
+            if wanted and not np.isfinite(pullback(cotangent)).all():
+                return operation, x._data
     return None
 
 

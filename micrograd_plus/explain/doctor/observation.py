@@ -378,6 +378,8 @@ class Observer:
         out = original(*args, **kwargs)
         if recorded and isinstance(out, Tensor):
             done = call._replace(out=out)
+            if not hasattr(out, "_line"):
+                out._line = line
             if self.close:
                 self.round.loss_calls[-1] = done
             if self.first_losses and self.first_losses[-1] is call:

@@ -28,10 +28,11 @@ def _show(diagnosis: Diagnosis, console: Any) -> None:
 
     style = "green" if diagnosis.healthy else "bold"
     console.print(Text(diagnosis.summary(), style))
+    serious = sum(finding.level != "note" for finding in diagnosis)
     for number, finding in enumerate(diagnosis):
         console.print()
         heading = Text.assemble((f"{finding.code} {finding.level}", COLOURS[finding.level]), ("  " + finding.title, "bold"))
-        if number == 0 and len(diagnosis) > 1 and finding.level != "note":
+        if number == 0 and serious > 1:
             heading.append("  (start here)", "dim")
         console.print(heading)
         console.print(Padding(_body(finding), (0, 0, 0, 2)))
