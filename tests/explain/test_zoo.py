@@ -1,5 +1,7 @@
 """The doctor over two zoos of scripts: each sick one is named by its code first, and nothing is said against a healthy one.
 
+What it is known to miss is marked in cures.toml, and must be missed: so a doctor that learns it is noticed.
+
 `python -m tests.explain.zoo` prints the table, and with `--write` puts it into docs/doctor.md.
 """
 
@@ -13,7 +15,8 @@ from .zoo import ROOT, cured, diagnosed, documented, examples, healthy, mistakes
 
 HUNDREDS = ("mg10", "mg11", "mg2", "mg3", "mg4")
 # Cured ones are healthy too; these cost least.
-CURED = [name for name in mistakes() if name.startswith(("mg11", "mg20", "mg31"))]
+CURED = [name for name in mistakes() if name.startswith(("mg11", "mg20"))]
+COUNTS = r"Of (\d+) sick scripts, (\d+) are named by their code first. Of (\d+) healthy ones, (\d+) of them .*, (\d+) get nothing but notes"
 
 
 def wrong(found):
@@ -24,7 +27,8 @@ def wrong(found):
 @pytest.mark.parametrize("codes", HUNDREDS)
 def test_each_sick_script_is_named_by_its_code_first(codes):
     found = diagnosed(path for path in sick() if path.stem.startswith(codes))
-    assert found and not wrong(found)
+    missed = {name for name, entry in mistakes().items() if entry.get("missed") and name.startswith(codes)}
+    assert found and {row.name for row in found if not row.right} == missed, wrong(found)
 
 
 @pytest.mark.parametrize("half", [0, 1])
@@ -60,3 +64,6 @@ def test_every_script_has_a_mistake_and_a_cure_that_fits():
 def test_the_page_shows_every_script_once():
     page = (ROOT / "docs/doctor.md").read_text(encoding="utf-8")
     assert sorted(documented(page)) == sorted(path.stem for path in [*sick(), *healthy(), *ROOT.glob("examples/*.py")])
+    total, named, well, examples, spared = map(int, re.search(COUNTS, page).groups())
+    assert (total, well, examples) == (len(sick()), len(documented(page)) - total, len(list(ROOT.glob("examples/*.py"))))
+    assert total + well - named - spared == len(re.findall(r"\*\* \|$", page, re.MULTILINE))
