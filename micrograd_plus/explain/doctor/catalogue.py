@@ -184,7 +184,7 @@ MISTAKES: dict[str, Mistake] = {
     "MG106": Mistake(
         "warning",
         "Losses keep their graphs alive",
-        "A Tensor knows how it was computed: who keeps a loss, or a sum of losses, keeps the graph of each, and memory grows with every batch.",
+        "A Tensor knows how it was computed: who keeps a loss, or a sum of losses, keeps the whole graph of each, and memory grows.",
     ),
     "MG109": Mistake(
         "note",

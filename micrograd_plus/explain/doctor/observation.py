@@ -206,17 +206,18 @@ class Observer:
         return pullbacks
 
     def _follow_sum(self, out: Tensor, inputs: Any, line: Line | None) -> None:
-        """Note sums to which losses of different batches are added."""
+        """Note sums to which losses of different batches, or other numbers that several forward passes made, are added."""
         if out.size != 1:
             return
+        calls = len(self.calls)
         sides = [x for x in inputs if isinstance(x, Tensor) and x._requires_grad]
         known = [self.sums[id(x._node)] for x in sides if id(x._node) in self.sums and self.sums[id(x._node)].node() is x._node]
         fresh = [x for x in sides if self._is_loss(x)]
-        if fresh and len(sides) == 1 and not known:  # total = 0.0 before
+        if calls and len(sides) == 1 and not known:  # total = 0.0 before
             other = [_raw(x) for x in inputs if x is not sides[0]]
             if other and np.size(other[0]) == 1 and not np.any(other[0]):
                 self._note_sum(out, 1, line)
-        elif known and fresh:
+        elif known and (fresh or calls > known[0].calls):
             self._note_sum(out, known[0].count + 1, line)
         elif len(fresh) == 2:
             numbers = {self._loss_nodes[id(x._node)][1] for x in fresh}
@@ -224,7 +225,7 @@ class Observer:
                 self._note_sum(out, 2, line)
 
     def _note_sum(self, out: Tensor, count: int, line: Line | None) -> None:
-        self.sums[id(out._node)] = Accumulated(count, line or user_line(), weakref.ref(out._node))
+        self.sums[id(out._node)] = Accumulated(count, line or user_line(), weakref.ref(out._node), len(self.calls))
 
     def _is_loss(self, x: Tensor) -> bool:
         noted = self._loss_nodes.get(id(x._node))

@@ -136,10 +136,10 @@ class Round:
 
 
 class Accumulated:
-    """A sum that grew by losses of several rounds or batches: how many, and where."""
+    """A sum that grew by losses of several rounds or batches: how many, where, and after how many forward passes."""
 
-    def __init__(self, count: int, line: Line | None, node: Callable[[], Any]) -> None:
-        self.count, self.line, self.node = count, line, node
+    def __init__(self, count: int, line: Line | None, node: Callable[[], Any], calls: int) -> None:
+        self.count, self.line, self.node, self.calls = count, line, node, calls
 
 
 def sensitive(root: Module) -> list[Module]:
