@@ -1,8 +1,7 @@
 """Arrays changed in place while a graph still needs them, caught before a gradient is computed from them.
 
 When an operation is recorded, the arrays are fingerprinted that its pullbacks hold, of those inputs that require gradients.
-When a walk calls such a pullback, they are compared. Where one differs, the pullback is called with other values in its place,
-which says whether they matter.
+When a walk calls such a pullback, they are compared. Where one differs, the pullback is called to see whether it reads its values.
 """
 
 import weakref

@@ -55,70 +55,114 @@ def _content(cell: CellType) -> Any:
 
 
 def depends_on(pullback: Callable[[Any], Any], g: Any, array: np.ndarray) -> bool:
-    """Whether what a pullback returns depends on the values of an array that it holds, not only on its shape.
+    """Whether a pullback reads the values of an array that it holds, and not only its shape.
 
-    It is called with others in the array's place: the rule of a matrix product, for instance, holds both factors, for their
-    numbers of axes, and needs the values of one.
+    The rule of a matrix product, for instance, holds both factors for their numbers of axes, and the pullback of each needs the
+    values of the other. It is called with a `Traced` array in the place of this one; and with NaN, for what makes a plain array of it.
     """
-
-    def returned(replacement: np.ndarray) -> Any:
-        return np.asarray(_with(pullback, {id(array): replacement}, DEPTH)(g))
-
-    return _differ(returned, array)
+    if array.dtype.kind != "f":  # as an index, an array is read without a word
+        return True
+    note = _Note(armed=True)
+    traced = _with(pullback, {id(array): _traced(array, note)}, note, DEPTH)
+    if not note.placed or _reads(traced, g, note):
+        return True
+    spoilt = _with(pullback, {id(array): np.full_like(array, np.nan)}, note, DEPTH)
+    with np.errstate(all="ignore"):
+        return not np.array_equal(pullback(g), spoilt(g), equal_nan=True)
 
 
 def rule_depends_on(rule: Rule, arrays: list[Any], options: dict[str, Any], position: int, k: int, g: Any) -> bool:
-    """The same of a rule that a walk runs again, on inputs of which the array k has changed, for the gradient at `position`."""
-
-    def returned(replacement: np.ndarray) -> Any:
-        others = [replacement if i == k else x for i, x in enumerate(arrays)]
-        pullbacks: Any = rule(*others, **options)[1]
-        return np.asarray(pullbacks[position](g))
-
-    return _differ(returned, arrays[k])
-
-
-def _differ(returned: Callable[[np.ndarray], Any], array: np.ndarray) -> bool:
+    """The same of input k of a rule that is run again, and of the pullback at `position` that it then gives."""
+    note = _Note(armed=False)
     with np.errstate(all="ignore"):
-        expected = returned(array)
-        for other in _others(array):
-            try:
-                if not np.array_equal(returned(other), expected, equal_nan=True):
-                    return True
-            except Exception:  # of values that it can't take, an index out of range for instance, it makes use
-                return True
-    return False
+        pullbacks: Any = rule(*[_traced(x, note) if i == k else x for i, x in enumerate(arrays)], **options)[1]
+    note.armed = True
+    return _reads(pullbacks[position], g, note)
 
 
-def _others(array: np.ndarray) -> list[np.ndarray]:
-    """Arrays of other values in every place, of both signs."""
-    if array.dtype.kind == "b":
-        return [~array]
-    others = [np.abs(array) + 1, np.zeros_like(array) if array.dtype.kind == "u" else -np.abs(array) - 1]
-    return [*others, np.full_like(array, np.nan)] if array.dtype.kind == "f" else others
+def _reads(pullback: Callable[[Any], Any], g: Any, note: "_Note") -> bool:
+    with np.errstate(all="ignore"):
+        result = pullback(g)
+    return note.read or isinstance(result, Traced)
 
 
-def _with(held: Any, replaced: dict[int, Any], depth: int) -> Any:
-    """A function or collection with other arrays inside; itself where it holds none of those that are replaced."""
+class _Note:
+    """Whether an array was put in the place of another, and whether its values were read while that was looked for (`armed`)."""
+
+    def __init__(self, armed: bool) -> None:
+        self.armed, self.placed, self.read = armed, False, False
+
+
+class Traced(np.ndarray):
+    """An array that notes when functions of NumPy and of this package read its values; what they make of it is one too."""
+
+    note: _Note | None
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.note = getattr(source, "note", None)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return self._noted(getattr(ufunc, method), inputs, options)
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, options: Any) -> Any:
+        if function in (np.shape, np.ndim, np.size):
+            return function(*_plain(args), **options)
+        return self._noted(function, args, options)
+
+    def _noted(self, function: Callable[..., Any], args: Any, options: Any) -> Any:
+        note = next(note for x in _each((args, options, self)) if isinstance(x, Traced) and (note := x.note) is not None)
+        note.read = note.read or note.armed
+        return _traced(function(*_plain(args), **_plain(options)), note)
+
+
+def _traced(x: Any, note: _Note) -> Any:
+    """An array, or those of a tuple, traced."""
+    if isinstance(x, tuple):
+        return tuple([_traced(part, note) for part in x])
+    traced = np.asarray(x).view(Traced)
+    traced.note = note
+    return traced
+
+
+def _plain(x: Any) -> Any:
+    """The same without tracing."""
+    if isinstance(x, Traced):
+        return x.view(np.ndarray)
+    if isinstance(x, dict):
+        return {key: _plain(part) for key, part in x.items()}
+    return type(x)([_plain(part) for part in x]) if type(x) in (tuple, list) else x
+
+
+def _each(x: Any) -> Iterator[Any]:
+    if isinstance(x, tuple | list | dict):
+        for part in x.values() if isinstance(x, dict) else x:
+            yield from _each(part)
+    else:
+        yield x
+
+
+def _with(held: Any, replaced: dict[int, Any], note: _Note, depth: int) -> Any:
+    """A function or collection with other arrays in the places of some."""
     if isinstance(held, np.ndarray):
+        note.placed = note.placed or id(held) in replaced
         return replaced.get(id(held), held)
     if not depth:
         return held
     if isinstance(held, FunctionType):
-        return _function_with(held, replaced, depth - 1)
+        return _function_with(held, replaced, note, depth - 1)
     if isinstance(held, functools.partial):
-        func, *args = [_with(part, replaced, depth - 1) for part in (held.func, *held.args)]
-        return functools.partial(func, *args, **_with(held.keywords, replaced, depth - 1))
+        func, *args = [_with(part, replaced, note, depth - 1) for part in (held.func, *held.args)]
+        return functools.partial(func, *args, **_with(held.keywords, replaced, note, depth - 1))
     if isinstance(held, dict):
-        return {key: _with(part, replaced, depth - 1) for key, part in held.items()}
+        return {key: _with(part, replaced, note, depth - 1) for key, part in held.items()}
     if type(held) in (tuple, list):
-        return type(held)([_with(part, replaced, depth - 1) for part in held])
+        return type(held)([_with(part, replaced, note, depth - 1) for part in held])
     return held
 
 
-def _function_with(function: FunctionType, replaced: dict[int, Any], depth: int) -> FunctionType:
-    cells = tuple([CellType(_with(_content(cell), replaced, depth)) for cell in function.__closure__ or ()])
-    defaults = _with(function.__defaults__, replaced, depth)
+def _function_with(function: FunctionType, replaced: dict[int, Any], note: _Note, depth: int) -> FunctionType:
+    cells = tuple([CellType(_with(_content(cell), replaced, note, depth)) for cell in function.__closure__ or ()])
+    defaults = _with(function.__defaults__, replaced, note, depth)
     other = FunctionType(function.__code__, function.__globals__, function.__name__, defaults, cells)
-    other.__kwdefaults__ = _with(function.__kwdefaults__, replaced, depth)
+    other.__kwdefaults__ = _with(function.__kwdefaults__, replaced, note, depth)
     return other

@@ -585,6 +585,20 @@ def pair():
     return Tensor([[1.0, 2.0]], requires_grad=True), Tensor([[3.0], [4.0]], requires_grad=True)
 
 
+@mg.custom_rule
+def plainly(x):
+    """Makes a plain array of what it holds."""
+    return x * x, (lambda g: g * 2 * np.asarray(x).astype(np.float32),)
+
+
+@mg.custom_rule
+def with_options(x, *, power):
+    def pullback(g, values=[x], factor={"of": (power,)}):  # noqa: B006 - a place where arrays can be
+        return g * factor["of"][0] * values[0] ** (power - 1)
+
+    return x**power, (pullback,)
+
+
 def made_of(f, *inputs):
     return lambda: (made := [x() for x in inputs]) and (*made, f(*made))
 
@@ -620,6 +634,8 @@ NEEDED = {
     "a factor that was broadcast": (made_of(lambda x, y: x * y.reshape(2, 1), X, Y), write(0)),
     "one of several results": (lambda: (x := leaf(1.0, 4.0), y := apply(rules.standardize, x, axis=0, eps=1e-5)[0], y * 1.0), write(1)),
     "the input of relu, though its sign is the same": (made_of(lambda x: x.relu(), of(-1.0, -2.0)), write(0, -7.0)),
+    "what is made a plain array": (made_of(plainly, X), write(0)),
+    "what is in defaults and lists": (made_of(lambda x: with_options(x, power=3), X), write(0)),
     "what a rule of the user's holds": (made_of(mg.custom_rule(lambda x: (x**3, (lambda g: 3 * g * x * x,))), X), write(0)),
 }
 
