@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import rules
+from .. import rules, transforms
 from ..rules import Rule
 from ..tensor import Node, Tensor, _name
 
@@ -52,7 +52,12 @@ PRODUCTS = {rules.matmul, rules.affine, rules.einsum, rules.convolution, rules.c
 def name_of(rule: Rule) -> str:
     """What an operation is called."""
     name = _name(rule)
-    return NAMES.get(name, name)
+    return "the results of a transform" if joins(rule) else NAMES.get(name, name)
+
+
+def joins(rule: Rule) -> bool:
+    """Whether it is no operation, but what a transform joins the results of a function by, to walk back from them."""
+    return _name(rule) == "<lambda>" and rule.__module__ == transforms.__name__
 
 
 def operand(rule: Rule, k: int) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import rules, transforms
+from .. import rules
 from ..effects import Run
 from ..layers import Parameter
 from ..optimizers import Optimizer
 from ..rules import Rule
 from ..tensor import Node, Part, Tensor, _name, _unbroadcast
-from .causes import ELEMENTWISE, MOVING, PRODUCTS, Cause, Failure, name_of, of_gradient, of_result, operand
+from .causes import ELEMENTWISE, MOVING, PRODUCTS, Cause, Failure, joins, name_of, of_gradient, of_result, operand
 from .lines import Line, user_frames, user_line, variable_of
 from .operands import batch_of, first_row, parameter_name
 from .origins import Origin
@@ -152,16 +152,17 @@ class Finiteness:
             lines.append(f"likely cause: {cause}")
             raise NotFiniteError("\n  ".join(lines), _name(rule), False, found.line, index, cause)
         source = _source(x)
-        data = array if source is None else source.value
-        bad = _shown(data[_first_of(~np.isfinite(data))]) if np.ndim(data) else _shown(data)
+        data = np.asarray(array if source is None else source.value)
+        wrong = np.isnan(data) if np.isnan(data).any() else ~np.isfinite(data)
+        index = _first_of(wrong)
+        bad = _shown(data[index])
         lines = [f"{name} got {bad} from its {operand(rule, k)}, in {found.shown}"]
-        index = _first_of(~np.isfinite(data)) if np.ndim(data) else ()
-        lines += self._whence(data, source, x, index, frames)
+        lines += self._whence(data, source, x, index, int(wrong.sum()) - 1, frames)
         cause = f"{bad} in the data. No operation on a Tensor made it: it was read so, or NumPy computed it."
         if not isinstance(x, Tensor) and _within({"cross_entropy", "nll_loss"}):
             cause = "the mean over no labels: the batch is empty, all labels are ignored, or their weights are 0."
             lines = [lines[0], f"likely cause: {cause}"]
-        elif np.ndim(data):
+        elif data.ndim:
             if np.isnan(data).any() and np.isinf(data).any():
                 cause += " It holds inf too, and 0 * inf and inf - inf are not numbers."
             lines.append(f"likely cause: {cause}")
@@ -179,9 +180,11 @@ class Finiteness:
         known = self._first.get(id(x))
         return isinstance(x, Tensor) and known is not None and known[0]() is x and bool(np.isfinite(known[1]))
 
-    def _whence(self, data: Any, source: Origin | None, x: Any, index: tuple[int, ...], frames: Sequence[FrameType]) -> list[str]:
+    def _whence(
+        self, data: np.ndarray, source: Origin | None, x: Any, index: tuple[int, ...], others: int, frames: Sequence[FrameType]
+    ) -> list[str]:
         """Where the data came from: variable, batch, row and column."""
-        if not np.ndim(data):
+        if not data.ndim:
             return []
         row, rest = index[0], index[1:]
         columns = f", column {rest[0]}" if len(rest) == 1 else f", element {list(rest)}" if rest else ""
@@ -193,7 +196,6 @@ class Finiteness:
             which = f"the tensor that was made in {source.place}"
         else:
             which = "a NumPy array"
-        others = _bad(data) - 1
         more = f", and in {others} more {'place' if others == 1 else 'places'}" if others else ""
         lines = [f"it is in row {row}{columns} of {which}, shape {data.shape}{more}"]
         batch = batch_of(data)
@@ -251,7 +253,7 @@ class Finiteness:
             value = array._data if isinstance(array, Tensor) else array
             bad = ~np.isfinite(value)
             if bad.any():
-                if _name(node.rule) == "<lambda>" and node.rule.__module__ == transforms.__name__:  # it joins the outputs of a function
+                if joins(node.rule):
                     self._seeded(node, value, getattr(node, "line", None))
                 index = _first_of(bad)
                 failure = Failure(node.rule, _given_to(node.rule, inputs), options or {}, value, index, position)
