@@ -95,8 +95,8 @@ def batch_of(array: np.ndarray) -> tuple[int, np.ndarray] | None:
     It is that of a loop over a loader that is going on, where just the same elements are not finite.
     """
     wrong = ~np.isfinite(array)
-    for x in gc.get_objects():
-        if isinstance(x, GeneratorType) and x.gi_code.co_filename == _LOADER and x.gi_frame is not None:
+    for x in gc.get_objects():  # by type, for isinstance asks proxies for their class
+        if type(x) is GeneratorType and x.gi_code.co_filename == _LOADER and x.gi_frame is not None:
             loop = x.gi_frame.f_locals
             if not {"self", "batch"} <= set(loop):
                 continue
