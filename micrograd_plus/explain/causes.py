@@ -244,8 +244,6 @@ def _of_softmax(f: Failure) -> Cause | None:
     axis = f.options.get("axis", 1 if f.rule is rules.cross_entropy else -1)
     x = f.arrays[0]
     if f.rule is rules.cross_entropy:
-        if not x.shape[0] or not np.isfinite(np.asarray(f.arrays[2], float)).all():
-            return Cause("the mean over no labels: the batch is empty, all labels are ignored, or their weights are 0.", "")
         row = x[f.index[0]]
     elif isinstance(axis, int):
         row = np.moveaxis(x, axis, -1)[tuple(np.delete(f.index, axis % x.ndim)) if len(f.index) == x.ndim else f.index]

@@ -13,7 +13,7 @@ from .lines import Line, is_users
 
 _MODULE = sys.modules[Module.__module__].__file__  # and not the code of Module.__call__, in whose place another may stand
 _MAKERS = {Tensor.__init__.__code__: "data", from_numpy.__code__: "array"}  # what makes leaves, and of which argument
-_paths: "weakref.WeakKeyDictionary[Module, dict[int, str]]" = weakref.WeakKeyDictionary()
+_paths: "dict[tuple[int, int], tuple[weakref.ref[Module], weakref.ref[Module], str]]" = {}  # of a module in another, by their ids
 
 
 class Origin:
@@ -101,7 +101,9 @@ def _named(modules: list[Module]) -> tuple[str, ...]:
 
 def _path(parent: Module, child: Module) -> str:
     """The path of a module in one that calls it; its class where it is not found there."""
-    known = _paths.setdefault(parent, {})
-    if id(child) not in known:
-        known.update({id(module): name for name, module in parent.named_modules()})
-    return known.setdefault(id(child), type(child).__name__)
+    key = id(parent), id(child)
+    known = _paths.get(key)
+    if known is None or known[0]() is not parent or known[1]() is not child:
+        path = next((name for name, module in parent.named_modules() if module is child), type(child).__name__)
+        known = _paths[key] = weakref.ref(parent), weakref.ref(child), path
+    return known[2]

@@ -205,6 +205,24 @@ def test_modules_are_named_by_their_path_in_what_calls_them():
     assert z._line.modules == ("Sequential", "ReLU")
 
 
+def test_a_module_that_is_replaced_or_can_not_be_hashed_is_named_too():
+    class Net(Module):
+        __hash__ = None
+
+        def __init__(self):
+            self.a = self.b = None
+
+        def forward(self, x):
+            return (self.a or self.b)(x)
+
+    net, layer = Net(), ReLU()
+    with debug():
+        net.a = layer
+        assert net(Tensor([1.0]))._line.modules == ("Net", "a")
+        net.a, net.b = None, ReLU()
+        assert net(Tensor([1.0]))._line.modules == ("Net", "b")
+
+
 def test_where_no_frame_is_the_users_the_line_is_unknown(monkeypatch):
     monkeypatch.setattr("micrograd_plus.explain.origins.is_users", lambda file: False)
     with debug():
