@@ -104,6 +104,7 @@ class Statistics(Callback):
         self.probe = Tensor(training.X[::every][:PROBE]), training.y[::every][:PROBE]
         self._started = self._thread_started = self._spent = 0.0
         self._due = self._point_due = self._snapshot_due = 0.0
+        self._steps = 0  # of the whole training
         self._before: list[NDArray[Any]] | None = None
         self._sums = (1, 0, 0.0, 0.0)  # the epoch, and the examples of it so far with the sums of their losses and accuracies
         self._ratios: list[float | None] = [None] * len(self.layers)
@@ -111,16 +112,23 @@ class Statistics(Callback):
     def training_started(self, epochs: int, batches: int) -> None:
         """Start the clocks."""
         self._started, self._thread_started = time.perf_counter(), time.thread_time()
+        self._steps = epochs * batches
 
     def batch_finished(self, metrics: BatchMetrics) -> None:
         """Measure what is due."""
         now = time.perf_counter()
-        if now < self._due:
+        left = self._steps - (metrics.epoch - 1) * self._batches - metrics.batch
+        if left <= 1:  # the last snapshot is to have the last step's change
+            if self._before is not None:
+                self._measure_step()
+            if left:
+                self._before = self._weights()
+        elif now < self._due:
             return
         if now >= self._point_due:
             self._add_point(metrics, now)
             self._point_due = now + POINT_SECONDS
-        if now >= self._snapshot_due:
+        if now >= self._snapshot_due and left > 1:
             self._measure(metrics)
         self._due = 0.0 if self._before is not None else min(self._point_due, self._snapshot_due)
 

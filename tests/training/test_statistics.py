@@ -119,10 +119,11 @@ def test_a_snapshot_says_what_is_there():
     np.testing.assert_allclose(np.array(snapshot["samples"]) / 1000, shares, atol=0.0006)
 
 
-def test_the_change_of_a_step_is_that_of_the_last_one(always):
+@pytest.mark.parametrize(("batch_size", "epochs", "steps"), [(16, 2, [2, 4, 6, 8]), (20, 3, [2, 4, 6, 9]), (30, 1, [2])])
+def test_the_change_of_a_step_is_that_of_the_last_one(batch_size, epochs, steps, always):
     set_seed(0)
     model = Sequential(Linear(2, 3))
-    recording, _, trainer, training, validation = measuring(model, lr=0.1)
+    recording, watching, trainer, training, validation = measuring(model, batch_size, lr=0.1)
     weights = [model[0].weight.data.copy()]
 
     class Copy(Callback):
@@ -130,9 +131,10 @@ def test_the_change_of_a_step_is_that_of_the_last_one(always):
             weights.append(model[0].weight.data.copy())
 
     trainer.callbacks = [Copy(), *trainer.callbacks]
-    trainer.fit(training, validation, 2)
+    trainer.fit(training, validation, epochs)
+    watching.training_finished(epochs)
     snapshots = record_of(recording)["snapshots"]
-    assert [snapshot["step"] for snapshot in snapshots] == [2, 4, 6, 8]
+    assert [snapshot["step"] for snapshot in snapshots] == steps
     for snapshot in snapshots:
         before, after = weights[snapshot["step"] - 1], weights[snapshot["step"]]
         assert snapshot["layers"][0]["ratio"] == pytest.approx(np.linalg.norm(after - before) / np.linalg.norm(before), rel=1e-3)
