@@ -56,7 +56,8 @@ def derivation(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] | No
 
     Raises:
         TypeError: `loss` is no Tensor.
-        ValueError: it requires no gradient; the graph has more than 60 values, or an array of more than 36 elements.
+        ValueError: it requires no gradient; `gradient` has another shape; the graph has more than 60 values, or an array of more than
+            36 elements.
         RuntimeError: not one element and no `gradient`; or `backward()` has freed a part of the graph.
 
     >>> a, b = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)

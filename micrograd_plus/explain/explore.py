@@ -83,14 +83,14 @@ def explore(
         An Explorer: Jupyter shows the page, and its `path` is the file.
 
     Raises:
-        TypeError: `loss` is no Tensor.
-        ValueError: it requires no gradient; the graph has more than 20,000 values; or another suffix.
+        TypeError: `loss` is no Tensor, or `model` no Module.
+        ValueError: it requires no gradient; `gradient` has another shape; the graph has more than 20,000 values; or another suffix.
         RuntimeError: `loss` has not one element and there is no `gradient`; or a part of the graph was freed before.
         FileNotFoundError: the folder of `filename` does not exist.
     """
     if filename is not None and Path(filename).suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"the page is an HTML file, whose name must end in .html, got {str(filename)!r}.")
-    tape = record(loss, gradient, model)
+        raise ValueError(f"explore() writes an HTML file, whose name must end in .html or .htm, got {str(filename)!r}.")
+    tape = record(loss, gradient, model, who="explore()")
     if len(tape.values) > MAX_VALUES:
         raise ValueError(
             f"explore() shows graphs of at most {MAX_VALUES:,} values, this one has {len(tape.values):,}. "

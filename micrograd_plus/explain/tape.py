@@ -107,7 +107,7 @@ class Tape:
         return {id(value.edge): value for value in self.values}
 
 
-def record(loss: Tensor, gradient: Any = None, model: Module | None = None, who: str = "record()") -> Tape:
+def record(loss: Tensor, gradient: Any = None, model: Module | None = None, who: str = "record()", takes_gradient: bool = True) -> Tape:
     """Walk the graph of `loss` as `gradients` does, and take note of each step. Nothing is freed, no `.grad` changes.
 
     Args:
@@ -115,14 +115,15 @@ def record(loss: Tensor, gradient: Any = None, model: Module | None = None, who:
         gradient: the cotangent of `loss`, of its shape; by default 1.
         model: names the leaves that are its parameters.
         who: what asks for it, for errors.
+        takes_gradient: whether that has an argument `gradient`, which errors then offer.
 
     Raises:
-        TypeError: `loss` is no Tensor.
+        TypeError: `loss` is no Tensor, or `model` no Module.
         ValueError: it requires no gradient, or `gradient` has another shape.
         RuntimeError: not one element and no `gradient`; or a part of the graph was freed before.
     """
     values = unwalked(loss, model, who).values
-    seed = engine._seed(loss, gradient)
+    seed = _seed(loss, gradient, who, takes_gradient)
     index = {id(value.edge): value.index for value in values}
     recorder = _Recorder(index, {id(loss._node or loss): seed})
     targets = {value.edge for value in values if value.requires_grad}
@@ -142,7 +143,19 @@ def record(loss: Tensor, gradient: Any = None, model: Module | None = None, who:
 def unwalked(loss: Tensor, model: Module | None = None, who: str = "unwalked()") -> Tape:
     """The same before the walk: without events and gradients. Of a Tensor of any shape."""
     nodes = graph_of(loss, who)
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"{who} needs a Module as model=, got {type(model).__name__}.")
     return Tape(_values(nodes, loss, {} if model is None else {id(p): name for name, p in model.named_parameters()}), [])
+
+
+def _seed(loss: Tensor, gradient: Any, who: str, takes_gradient: bool) -> Any:
+    """The cotangent that the walk starts with, as the engine has it; what is wrong with it is told in the name of `who`."""
+    if gradient is None and loss.size != 1:
+        advice = ", or pass gradient=" if takes_gradient else ""
+        raise RuntimeError(f"{who} needs a scalar, got shape {loss.shape}. Reduce it first with .mean() or .sum(){advice}.")
+    if gradient is not None and (shape := engine._array(gradient).shape) != loss.shape:
+        raise ValueError(f"{who} needs a gradient= of the tensor's shape {loss.shape}, got {shape}.")
+    return engine._seed(loss, gradient)
 
 
 def graph_of(loss: Tensor, who: str) -> list[Node | Part]:

@@ -94,7 +94,7 @@ def trace_backward(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] 
 
     Raises:
         TypeError: `loss` is no Tensor.
-        ValueError: it requires no gradient.
+        ValueError: it requires no gradient, or `gradient` has another shape.
         RuntimeError: not one element and no `gradient`; or `backward()` has freed a part of the graph.
 
     >>> a = Tensor(2.0, requires_grad=True)

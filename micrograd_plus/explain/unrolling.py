@@ -86,7 +86,7 @@ def unroll(loss: Tensor, names: Mapping[str, Any] | None = None) -> Unrolled:
     >>> scalars.equal, scalars.counts
     (True, {'': 4, '*': 2, '**2': 2, 'tanh': 2, '+': 1})
     """
-    tape = record(loss, who="unroll()")
+    tape = record(loss, who="unroll()", takes_gradient=False)
     called = names_of(tape, user_variables() if names is None else names)
     _require_small(tape)
     try:

@@ -226,3 +226,11 @@ def test_errors_name_the_function():
         derivation(3.0)
     with pytest.raises(ValueError, match=r"^derivation\(\) needs a graph"):
         derivation(Tensor(3.0))
+    vector = Tensor([1.0, 2.0], requires_grad=True) * 2.0
+    with pytest.raises(
+        RuntimeError,
+        match=r"^derivation\(\) needs a scalar, got shape \(2,\)\. Reduce it first with \.mean\(\) or \.sum\(\), or pass gradient=\.$",
+    ):
+        derivation(vector)
+    with pytest.raises(ValueError, match=r"^derivation\(\) needs a gradient= of the tensor's shape \(2,\), got \(3,\)\.$"):
+        derivation(vector, gradient=[1.0, 2.0, 3.0])

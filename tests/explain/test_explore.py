@@ -112,7 +112,7 @@ def test_files_of_the_page_are_package_data():
 
 @pytest.mark.parametrize("name", ["page", "page.htlm", "page.svg"])
 def test_another_suffix_is_refused(name, tmp_path):
-    with pytest.raises(ValueError, match=rf"must end in .html, got '.*{name}'"):
+    with pytest.raises(ValueError, match=rf"^explore\(\) writes an HTML file, whose name must end in \.html or \.htm, got '.*{name}'"):
         explore(contract()[2], tmp_path / name)
 
 
@@ -130,9 +130,9 @@ def test_a_graph_too_large_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("loss", "error", "message"),
     [
-        (lambda: 3.0, TypeError, "needs a Tensor"),
-        (lambda: Tensor(3.0), ValueError, "requires_grad=True"),
-        (lambda: Tensor([1.0, 2.0], requires_grad=True) * 2.0, RuntimeError, "needs a scalar"),
+        (lambda: 3.0, TypeError, r"^explore\(\) needs a Tensor"),
+        (lambda: Tensor(3.0), ValueError, r"^explore\(\) needs a graph.*requires_grad=True"),
+        (lambda: Tensor([1.0, 2.0], requires_grad=True) * 2.0, RuntimeError, r"^explore\(\) needs a scalar.*or pass gradient="),
     ],
 )
 def test_what_has_no_backward_pass_is_refused(loss, error, message):
@@ -140,10 +140,15 @@ def test_what_has_no_backward_pass_is_refused(loss, error, message):
         explore(loss())
 
 
+def test_a_wrong_model_is_refused():
+    with pytest.raises(TypeError, match=r"^explore\(\) needs a Module as model=, got int\.$"):
+        explore(contract()[2], model=3)
+
+
 def test_after_backward_the_graph_is_gone():
     *_, loss = contract()
     loss.backward()
-    with pytest.raises(RuntimeError, match="retain_graph=True"):
+    with pytest.raises(RuntimeError, match=r"^explore\(\) needs the whole graph.*retain_graph=True"):
         explore(loss)
 
 

@@ -232,6 +232,14 @@ def test_errors_name_the_function():
         trace_backward(3.0)
     with pytest.raises(ValueError, match=r"^trace_backward\(\) needs a graph"):
         trace_backward(Tensor(3.0))
+    vector = Tensor([1.0, 2.0], requires_grad=True) * 2.0
+    with pytest.raises(
+        RuntimeError,
+        match=r"^trace_backward\(\) needs a scalar, got shape \(2,\)\. Reduce it first with \.mean\(\) or \.sum\(\), or pass gradient=\.$",
+    ):
+        trace_backward(vector)
+    with pytest.raises(ValueError, match=r"^trace_backward\(\) needs a gradient= of the tensor's shape \(2,\), got \(3,\)\.$"):
+        trace_backward(vector, gradient=[1.0, 2.0, 3.0])
     loss = GRAPHS["mlp"]()
     loss.backward()
     with pytest.raises(RuntimeError, match=r"^trace_backward\(\) needs the whole graph"):

@@ -232,6 +232,10 @@ def test_errors_name_the_function():
         unroll(3.0)
     with pytest.raises(ValueError, match=r"^unroll\(\) needs a graph"):
         unroll(Tensor(3.0))
+    with pytest.raises(
+        RuntimeError, match=r"^unroll\(\) needs a scalar, got shape \(2,\)\. Reduce it first with \.mean\(\) or \.sum\(\)\.$"
+    ):
+        unroll(Tensor([1.0, 2.0], requires_grad=True) * 2.0)
     with (
         np.errstate(all="ignore"),
         pytest.raises(ValueError, match=r"^unroll\(\) computes with Python's numbers, .* See trace_"),
