@@ -80,6 +80,7 @@ def visualize_computation_graph(tensor: Tensor, filename: str | os.PathLike[str]
         names: Tensors, Modules, and lists and dicts of Tensors, by name; by default the variables that the caller sees.
 
     Raises:
+        TypeError: `tensor` is no Tensor.
         ValueError: the tensor has no graph, the picture would have more than 500 boxes, or another suffix.
         RuntimeError: a backward() has freed the graph.
     """
@@ -111,7 +112,8 @@ class _Box:
 def _boxes(tensor: Tensor, variables: Mapping[str, Any]) -> list[_Box]:
     """What the graph of a tensor consists of, inputs before what is computed from them, the tensor itself last."""
     with np.errstate(all="ignore"):
-        tape = record(tensor, who="a picture") if tensor.size == 1 else unwalked(tensor, who="a picture")
+        recorded = record if isinstance(tensor, Tensor) and tensor.size == 1 else unwalked  # which says what is no Tensor
+        tape = recorded(tensor, who="visualize_computation_graph()")
     names = given_names(tape, variables)
     boxes: list[_Box] = []
     of_values: list[_Box] = []

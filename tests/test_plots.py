@@ -235,7 +235,7 @@ def test_a_freed_graph_is_an_error(mlp_loss, tmp_path):
     mlp_loss.backward(retain_graph=True)
     visualize_computation_graph(mlp_loss, tmp_path / "graph.gv")
     mlp_loss.backward()
-    with pytest.raises(RuntimeError, match=r"a picture needs the whole graph, but a backward\(\) has freed a part of it\. Do this before"):
+    with pytest.raises(RuntimeError, match=r"^visualize_computation_graph\(\) needs the whole graph, but a backward\(\) has freed"):
         visualize_computation_graph(mlp_loss, tmp_path / "graph.dot")
 
 
@@ -244,6 +244,13 @@ def test_a_tensor_without_a_graph_is_an_error(numbers, tmp_path):
         product = numbers[0] * numbers[1]
     with pytest.raises(ValueError, match=r"recorded only for what requires a gradient, got a tensor of shape \(\) that doesn't\."):
         visualize_computation_graph(product, tmp_path / "graph.dot")
+
+
+@pytest.mark.parametrize("given", [3.0, None, np.ones(1), np.ones(2)])
+def test_what_is_no_tensor_is_an_error(given, tmp_path):
+    message = rf"^visualize_computation_graph\(\) needs a Tensor, the loss itself, got {type(given).__name__}\. Pass it before"
+    with pytest.raises(TypeError, match=message):
+        visualize_computation_graph(given, tmp_path / "graph.dot")
 
 
 def test_another_format_is_an_error(numbers, tmp_path):
