@@ -43,14 +43,14 @@ def parameter_name(parameter: Tensor, frames: Iterable[FrameType]) -> str:
 
 
 def module_name(module: Module, frames: Iterable[FrameType]) -> str | None:
-    """A module as "layers.0 of model", or "model", by a variable that holds it or one around it."""
+    """A module as "layers.0 of model", or "`model`", by a variable that holds it or one around it."""
     for variable, value in variables(frames):
         if isinstance(value, Module) and value is not module:
             name = next((name for name, m in value.named_modules() if m is module), None)
             if name is not None:
                 return f"{name} of {variable}"
         if value is module and variable != type(module).__name__:
-            return variable
+            return f"`{variable}`"
     return None
 
 

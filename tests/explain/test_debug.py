@@ -422,6 +422,20 @@ def test_a_compiled_function_runs_eagerly_in_it(quiet):
     assert f(Tensor([1.0])).item() == 0.0
 
 
+def test_a_gradient_check_may_look_where_a_function_is_not_defined(quiet):
+    def f(x):
+        return (x.log() + x.sqrt()).sum()
+
+    with debug():
+        assert mg.gradient_check(f, np.array([1e-9, 1e-3, 1.0])).passed
+
+
+def test_a_layer_that_was_built_before_is_named():
+    layer = Linear(3, 2)
+    with debug(), pytest.raises(ValueError, match="this Linear is `layer`"):
+        layer(Tensor([1.0]))
+
+
 def test_a_graph_that_was_made_before_is_checked_as_far_as_it_can_be(quiet):
     x = Tensor([0.0], requires_grad=True)
     y = x.sqrt()
