@@ -112,7 +112,7 @@ class _Box:
 def _boxes(tensor: Tensor, variables: Mapping[str, Any]) -> list[_Box]:
     """What the graph of a tensor consists of, inputs before what is computed from them, the tensor itself last."""
     with np.errstate(all="ignore"):
-        recorded = record if isinstance(tensor, Tensor) and tensor.size == 1 else unwalked  # which says what is no Tensor
+        recorded = record if getattr(tensor, "size", None) == 1 else unwalked  # either says so where it is no Tensor
         tape = recorded(tensor, who="visualize_computation_graph()")
     names = given_names(tape, variables)
     boxes: list[_Box] = []
