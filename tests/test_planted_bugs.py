@@ -108,6 +108,7 @@ EQUIVALENT = {
     ("effects", "array.reshape(-1)", "constant .*"): UNKNOWN_SIZE,
     ("effects", "if not 0 <= seed < 2**32", "constant negated"): "an even power",
     ("transforms", "both(*args, **kwargs)[1]", "constant negated"): "of two, the second is the last",
+    ("transforms", "joint = _result(", "ones for zeros"): "a value that nobody reads",
     ("transforms", "edge.order < since", "LtE for Lt"): "no node has that number",
     ("functional.arrays", "else x * 1.0", "Div for Mult"): "by one",
     ("functional.arrays", "min(found, default=0)", "constant [+] 1"): "without counts there is no negative one",

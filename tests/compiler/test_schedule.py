@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from micrograd_plus.compiler.barriers import Touch, _conflict, part
+from micrograd_plus.compiler.barriers import Touch, Touches, part
 from micrograd_plus.compiler.c import program
 from micrograd_plus.compiler.graph import ordered
 from micrograd_plus.compiler.schedule import Output, Place, schedule
@@ -196,6 +196,12 @@ def test_shares_cover_everything_once():
                 assert edges == sorted(edges)
 
 
+def conflicting(a, b):
+    touches = Touches()
+    touches.add([a])
+    return touches.conflict(b)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "conflict"),
     [
@@ -208,10 +214,11 @@ def test_shares_cover_everything_once():
 )
 def test_conflicts(a, b, conflict):
     place = Place(0)
-    assert _conflict(Touch(place, 0, 40, a, True), Touch(place, 0, 40, b, False)) is conflict
-    assert not _conflict(Touch(place, 0, 40, a, False), Touch(place, 0, 40, b, False))
-    assert not _conflict(Touch(place, 0, 40, a, True), Touch(Place(1), 0, 40, b, True))
+    assert conflicting(Touch(place, 0, 40, a, True), Touch(place, 0, 40, b, False)) is conflict
+    assert conflicting(Touch(place, 0, 40, a, False), Touch(place, 0, 40, b, True)) is conflict
+    assert not conflicting(Touch(place, 0, 40, a, False), Touch(place, 0, 40, b, False))
+    assert not conflicting(Touch(place, 0, 40, a, True), Touch(Place(1), 0, 40, b, True))
     # places in the arena that overlap belong to different values: any two threads may meet there
-    assert _conflict(Touch(0, 0, 40, ((0, 5), (5, 10)), True), Touch(20, 20, 60, ((0, 5), (5, 10)), False))
-    assert not _conflict(Touch(0, 0, 40, ((0, 10), (0, 0)), True), Touch(20, 20, 60, ((0, 10), (0, 0)), False))
-    assert not _conflict(Touch(0, 0, 40, ((0, 5), (5, 10)), True), Touch(40, 40, 60, ((0, 5), (5, 10)), False))
+    assert conflicting(Touch(0, 0, 40, ((0, 5), (5, 10)), True), Touch(20, 20, 60, ((0, 5), (5, 10)), False))
+    assert not conflicting(Touch(0, 0, 40, ((0, 10), (0, 0)), True), Touch(20, 20, 60, ((0, 10), (0, 0)), False))
+    assert not conflicting(Touch(0, 0, 40, ((0, 5), (5, 10)), True), Touch(40, 40, 60, ((0, 5), (5, 10)), False))
