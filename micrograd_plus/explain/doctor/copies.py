@@ -11,8 +11,9 @@ import numpy as np
 from ... import effects
 from ...data import DataLoader
 from ...layers import Module
+from ...layers.hooks import Hooks
 from ...optimizers import Optimizer
-from ...tensor import Tensor
+from ...tensor import Tensor, watch
 
 
 @contextlib.contextmanager
@@ -20,7 +21,8 @@ def untouched(model: Module, optimizer: Optimizer | None) -> Iterator[None]:
     """Within, random numbers may be drawn, and code may run that refers to the model; afterwards all is as it was before.
 
     That is: parameters, their gradients and whether they require any, buffers, modes, the optimizer's state and settings, and the random
-    generators: the library's, NumPy's legacy global one, Python's.
+    generators: the library's, NumPy's legacy global one, Python's. Nobody who watched operations sees
+    them meanwhile, debug mode neither.
     """
     parameters: dict[int, Tensor] = {id(p): p for p in model.parameters()}
     if optimizer is not None:
@@ -32,11 +34,15 @@ def untouched(model: Module, optimizer: Optimizer | None) -> Iterator[None]:
     modes = [(module, module.training) for _, module in model.named_modules()]
     states = {} if optimizer is None else {p: {k: copy.copy(v) for k, v in state.items()} for p, state in optimizer.state.items()}
     groups = [] if optimizer is None else [dict(group) for group in optimizer.param_groups]
+    watchers, runs = watch(), effects._state.runs
+    effects._state.runs = ()  # debug mode too: it would end a training that goes wrong, and say less
     library = effects.default_generator().bit_generator
     state, legacy, python = library.state, np.random.get_state(), random.getstate()
     try:
         yield
     finally:
+        watch(*watchers)
+        effects._state.runs = runs
         library.state = state
         np.random.set_state(legacy)
         random.setstate(python)
@@ -87,7 +93,8 @@ def model_copy(model: Module) -> tuple[Module, dict[int, Tensor]]:
 
 def has_hooks(model: Module) -> bool:
     """Whether functions are registered on it."""
-    return any(hooks is not None and (hooks.before or hooks.after) for hooks in (m._forward_hooks for _, m in model.named_modules()))
+    hooks = [module._forward_hooks for _, module in model.named_modules()]
+    return any(isinstance(own, Hooks) and (own.before or own.after) for own in hooks)  # in debug mode something else stands there
 
 
 def optimizer_copy(optimizer: Optimizer, parameters: dict[int, Tensor]) -> Optimizer:

@@ -151,6 +151,8 @@ def _first_layers(o: Observer) -> Iterator[Features]:
         arrays = o.layer_inputs.pop(id(layer), None) if layer is not None else None
         if not arrays or layer is None or isinstance(layer, Embedding) or _normalises(layer):
             continue
+        if arrays[0].dtype.kind in "iu" and not type(layer).__module__.startswith("micrograd_plus."):
+            continue  # a model with parameters of its own beside its layers: whole numbers are tokens, as far as is known
         shape = arrays[0].shape[1:]
         arrays = [array for array in arrays if array.shape[1:] == shape and array.ndim >= 1 and array.dtype.kind in "fiu"]
         if not arrays or not call.given:

@@ -34,6 +34,7 @@ KEPT_ROUNDS = 2  # at the end; the first is kept too
 KEPT_INPUTS = 2_000_000  # numbers
 HELD_INPUTS = 20_000_000
 KEPT_LABELS = 2000  # batches
+KEPT_UNTRACKED = 1000  # operations of a round
 
 
 class Observer:
@@ -185,7 +186,12 @@ class Observer:
                 out._line = user_line()
                 self.round.constants.append((len(self.round.operations), out))
             return
+        if self._call is not None and self._call.layer_input is not None and rule in (rules.take_rows, rules.getitem):
+            self._note_look_up(self._call, inputs[1] if rule is rules.take_rows else options.get("index"))
         if not out._requires_grad:
+            if engine._state.recording and not self._finished and len(self.round.untracked) < KEPT_UNTRACKED:
+                operation = Operation(out, rule, inputs, options, 0, user_line(), None)
+                self.round.untracked.append((len(self.round.operations), operation))
             return
         if self._finished or (self.round.losses and not self.optimizers and self._moved_by_hand()):
             self._begin()
@@ -340,6 +346,14 @@ class Observer:
         self._call = call
         if len(self.calls) > 4000:
             self.calls[2000:2001] = []
+
+    def _note_look_up(self, call: Call, positions: Any) -> None:
+        """Inputs by which rows of a table are chosen are no features."""
+        positions, given = np.asarray(_raw(positions)) if not isinstance(positions, tuple) else None, np.asarray(call.layer_input)
+        if positions is None or positions.dtype.kind not in "iu" or not positions.ndim or not positions.size:
+            return
+        if np.array_equal(given, np.round(given)) and np.isin(positions, given).all():
+            call.layer_input = None
 
     def _note_output(self, call: Call, out: Any) -> None:
         first = out[0] if isinstance(out, tuple) and out else out

@@ -114,7 +114,7 @@ def _names_of(*objects: Any) -> dict[int, str]:
     while frame is not None:
         if is_users(frame.f_code.co_filename):
             for name, value in [*frame.f_locals.items(), *frame.f_globals.items()]:
-                if any(value is known for known in objects if known is not None):
+                if name.isidentifier() and any(value is known for known in objects if known is not None):
                     names.setdefault(id(value), name)
             break
         frame = frame.f_back

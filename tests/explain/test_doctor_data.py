@@ -1,0 +1,92 @@
+"""The doctor on data of all kinds: what it counts, what it refuses, and what it says where it saw nothing."""
+
+import textwrap
+
+import numpy as np
+import pytest
+
+from micrograd_plus import (
+    SGD,
+    CrossEntropyLoss,
+    Embedding,
+    Linear,
+    Module,
+    MSELoss,
+    Parameter,
+    ReLU,
+    Sequential,
+    debug,
+    diagnose,
+    set_seed,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 4)).astype(np.float32)
+Y = np.arange(60) % 3
+
+
+def model_of(features=4, classes=3):
+    set_seed(0)
+    return Sequential(Linear(features, 16), ReLU(), Linear(16, classes))
+
+
+def test_debug_mode_makes_no_difference():
+    model = model_of()
+    model[0].register_forward_hook(lambda module, args, out: None)
+    hooked = diagnose(model, (X, Y), CrossEntropyLoss())
+    plain = diagnose(model_of(), (X, Y), CrossEntropyLoss())
+    with debug():
+        assert str(diagnose(model, (X, Y), CrossEntropyLoss())) == str(hooked) and "Hooks" in str(hooked)
+        assert str(diagnose(model_of(), (X, Y), CrossEntropyLoss())) == str(plain)
+        gaps = np.where(X > 2, np.nan, X)
+        assert diagnose(model_of(), (gaps, Y), CrossEntropyLoss()).error == ""
+        with pytest.raises(FloatingPointError):
+            model_of()(gaps)  # debug mode is on again
+
+
+# -- tokens are no features ----------------------------------------------------------------------------------------------
+
+
+class Tokens(Module):
+    """Tokens beside a parameter of its own."""
+
+    def __init__(self):
+        self.table, self.position = Embedding(40, 8), Parameter(np.zeros((6, 8)))
+        self.out = Linear(8, 3)
+
+    def forward(self, ids):
+        return self.out((self.table(ids) + self.position).mean(axis=1))
+
+
+class Table(Module):
+    def __init__(self):
+        self.table = Parameter(RNG.normal(size=(40, 8)))
+        self.out = Linear(8, 3)
+
+    def forward(self, ids):
+        return self.out(self.table[np.asarray(ids).astype(int)].mean(axis=1))
+
+
+class Product(Module):
+    """A layer that was written by hand."""
+
+    def __init__(self):
+        self.weight = Parameter(RNG.normal(size=(6, 3)) / 100)
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+@pytest.mark.parametrize("kind", [Tokens, Table])
+@pytest.mark.parametrize("dtype", [np.int64, np.float32])
+def test_tokens_are_no_inputs_to_be_normalised(kind, dtype):
+    set_seed(0)
+    ids = RNG.integers(0, 40, (120, 6)).astype(dtype)
+    assert "MG301" not in diagnose(kind(), (ids, ids[:, 0].astype(int) % 3), CrossEntropyLoss()).codes
+
+
+def test_whole_numbers_that_are_multiplied_are_features():
+    counts = RNG.integers(0, 40, (120, 6))
+    labels = counts[:, 0] % 3
+    assert diagnose(Product(), (counts.astype(np.float32), labels), CrossEntropyLoss()).codes[0] == "MG301"
+    assert diagnose(model_of(6), (counts, labels), CrossEntropyLoss()).codes[0] == "MG301"
