@@ -11,7 +11,7 @@ from .formulas import filled, formula_of
 from .names import latex_name, names_of, user_variables
 from .numbers import latex_array, latex_number, nested
 from .tape import Event, Tape, Value, record
-from .trace import input_name, local_derivative, option, share
+from .trace import differentiated, input_name, local_derivative, option, share
 
 MAX_VALUES, MAX_ELEMENTS = 60, 36
 TWICE = re.compile(r"\((\([^()]*\))\)|(?<=\\left[(|])\\left\(([^()]*)\\right\)(?=\\right[)|])")  # brackets in brackets
@@ -44,7 +44,7 @@ def derivation(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] | No
     For each value, how it was computed; then for each, from the loss back to the leaves, its gradient: the sum, over what was
     computed from it, of the gradient of that times the local derivative. Of operations on arrays that are not elementwise, such as a
     matrix product, what the pullback computes stands for the product. `*` (in LaTeX, \odot) is elementwise; a condition in
-    brackets is 1 where it holds, else 0.
+    brackets is 1 where it holds, else 0. With `gradient`, the gradients are those of L, the sum of `loss` times it.
 
     Nothing is freed and no `.grad` changes: `backward()` can follow.
 
@@ -121,6 +121,8 @@ class _Style(NamedTuple):
     unknown: str
     option: Callable[[Any], str]
     outer: tuple[str, str]  # brackets
+    given: str  # the gradient that the walk begins with
+    total: str  # the sum of {0}
 
 
 TEXT = _Style(
@@ -132,6 +134,8 @@ TEXT = _Style(
     unknown="?",
     option=option,
     outer=("(", ")"),
+    given="the gradient given",
+    total="sum({0})",
 )
 LATEX = _Style(
     name=latex_name,
@@ -142,16 +146,25 @@ LATEX = _Style(
     unknown="?",
     option=lambda x: rf"\text{{{option(x)}}}" if not isinstance(x, float) else latex_number(x),
     outer=(r"\left(", r"\right)"),
+    given=r"\text{the gradient given}",
+    total=r"\mathrm{{sum}}\left({0}\right)",
 )
 
 
 def _bracketed(factor: str, style: _Style) -> str:
-    """A factor of a product, in brackets where it is a sum or negative."""
-    depth, sum_ = 0, factor.startswith("-")
-    for i, character in enumerate(factor):
+    """A factor of a product, in brackets where it is a sum, a quotient or negative."""
+    inner = factor.startswith("-") or _has(factor, " + ", " - ", " / ")
+    return f"{style.outer[0]}{factor}{style.outer[1]}" if inner else factor
+
+
+def _has(formula: str, *signs: str) -> bool:
+    """Whether one of these is in a formula, outside of brackets."""
+    depth = 0
+    for i, character in enumerate(formula):
         depth += (character in "([{") - (character in ")]}")
-        sum_ = sum_ or (depth == 0 and factor[i : i + 3] in (" + ", " - "))
-    return f"{style.outer[0]}{factor}{style.outer[1]}" if sum_ else factor
+        if depth == 0 and formula.startswith(signs, i):
+            return True
+    return False
 
 
 class _Writer:
@@ -160,6 +173,7 @@ class _Writer:
     def __init__(self, tape: Tape, names: list[str], style: _Style) -> None:
         self.tape, self.style = tape, style
         self.plain, self.names = names, [style.name(name) for name in names]
+        self.differentiated = style.name(differentiated(tape, names))
 
     def values(self) -> list[tuple[str, list[str]]]:
         """How each value was computed."""
@@ -184,6 +198,10 @@ class _Writer:
         for event in self.tape.events:
             arriving.setdefault(event.target, []).append(event)
         equations = []
+        if self.tape.given:
+            root = self.tape.values[-1]
+            product = self.names[-1] + self.style.times[bool(root.shape)] + self.style.given
+            equations.append((self.differentiated, [self.style.total.format(product) if root.shape else product]))
         for value in reversed(self.tape.values):
             if value.gradient is None:
                 continue
@@ -193,14 +211,22 @@ class _Writer:
             if parts:
                 sides = [", ".join(self.partial(x.index) for x in parts), result]
             elif events:
-                rules = " + ".join(self.rule(event) for event in events)
-                locals_ = " + ".join(self.term(event) for event in events)
-                products = " + ".join(self.product(event, first=i == 0) for i, event in enumerate(events))
-                sides = [rules, locals_, products, result]
+                products = [self.product(event, first=i == 0) for i, event in enumerate(events)]
+                sides = [self.added(events, self.rule), self.added(events, self.term), " + ".join(products), result]
             else:
-                sides = [result]
+                sides = [self.style.given, result] if self.tape.given else [result]
             equations.append((self.partial(value.index), _different(sides)))
         return equations
+
+    def added(self, events: Sequence[Event], written: Callable[[Event], str]) -> str:
+        """The terms of a sum, in brackets where they are told in words ("g, at the maximum") or are negative."""
+        terms = []
+        for i, event in enumerate(events):
+            term = written(event)
+            formula = formula_of(self.tape, self.tape.values[event.source]).terms[event.position].text
+            bracketed = not event.axes and ((len(events) > 1 and _has(formula, ", ")) or (i > 0 and term.startswith("-")))
+            terms.append(f"{self.style.outer[0]}{term}{self.style.outer[1]}" if bracketed else term)
+        return " + ".join(terms)
 
     def rule(self, event: Event) -> str:
         """The chain rule: gradient times derivative; of what is not elementwise, what the pullback computes."""
@@ -226,7 +252,8 @@ class _Writer:
         value = self.tape.values[event.source]
         term = formula_of(self.tape, value).terms[event.position]
         if not term.local:
-            return self.summed(event, self.style.array(event.contribution))
+            pulled = self.style.array(event.contribution)
+            return self.summed(event, pulled if first or event.axes else _bracketed(pulled, self.style))
         upstream, local = self.style.array(event.upstream), self.style.array(local_derivative(value, event))
         if not first and not event.axes:
             upstream = _bracketed(upstream, self.style)
@@ -242,7 +269,7 @@ class _Writer:
 
     def partial(self, index: int) -> str:
         """The gradient of a value."""
-        return self.style.partial.format(self.names[-1], self.names[index])
+        return self.style.partial.format(self.differentiated, self.names[index])
 
     def known(self, value: Value) -> str:
         """A value's numbers."""

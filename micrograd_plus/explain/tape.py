@@ -97,6 +97,7 @@ class Tape:
 
     values: list[Value]
     events: list[Event]
+    given: bool = False  # whether the walk began with a gradient that was given
 
     def value_of(self, tensor: Tensor) -> Value | None:
         """The Value of a Tensor, None where it is not of this graph."""
@@ -137,7 +138,7 @@ def record(loss: Tensor, gradient: Any = None, model: Module | None = None, who:
     for edge, g in found.items():
         value = values[index[id(edge)]]
         value.gradient = tuple(g.get(i) for i in range(len(value.shape))) if isinstance(g, dict) else g
-    return Tape(values, recorder.events)
+    return Tape(values, recorder.events, gradient is not None)
 
 
 def unwalked(loss: Tensor, model: Module | None = None, who: str = "unwalked()") -> Tape:

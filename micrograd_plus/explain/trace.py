@@ -67,7 +67,9 @@ class Trace:
     def _shown(self, first: list[Step], last: list[Step]) -> str:
         root = self.tape.values[-1]
         name, left = self.names[root.index], len(self.steps) - len(first) - len(last)
-        start = f"g = d({name})/d({name}) = {shortened(root.gradient)}"
+        total = differentiated(self.tape, self.names)
+        by = f"g = d({total})/d({name}) = {shortened(root.gradient)}"
+        start = f"the gradient given: {by}, where {total} is the sum of {name} times it" if self.tape.given else by
         between = [f"... {left} steps between; print() shows all ..."] if last else []
         leaves = [value for value in self.tape.values if value.kind == "leaf"]
         width = max(len(self.names[value.index]) for value in leaves)
@@ -82,7 +84,8 @@ def trace_backward(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] 
 
     For each step, the newest operation first: the upstream gradient g; for each input the local derivative and its product with g,
     or what the pullback makes of g where the operation is not elementwise; the sum where the input was broadcast, and where
-    another path has brought a gradient before; and within `debug()` the line that made the value.
+    another path has brought a gradient before; and within `debug()` the line that made the value. With `gradient`, the gradients
+    are those of L, the sum of `loss` times it.
 
     Nothing is freed and no `.grad` changes: `backward()` can follow.
 
@@ -113,6 +116,13 @@ def trace_backward(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] 
     return Trace(tape, names_of(tape, user_variables() if names is None else names))
 
 
+def differentiated(tape: Tape, names: list[str]) -> str:
+    """The name of what the gradients are of: the last value, or, where a gradient was given, the sum of it times that."""
+    if not tape.given:
+        return names[-1]
+    return next(name for name in ("L", *(f"L{i}" for i in range(1, len(names) + 1))) if name not in names)
+
+
 def _known(value: Value) -> str:
     return "?" if value.data is None else shortened(value.data)
 
@@ -130,7 +140,7 @@ class _Described:
 
     def step(self, i: int, value: Value, events: list[Event]) -> str:
         """What a step does."""
-        formula, name, root = formula_of(self._tape, value), self._names[value.index], self._names[-1]
+        formula, name, root = formula_of(self._tape, value), self._names[value.index], differentiated(self._tape, self._names)
         lines = [f"step {i}: {name} = {written(self._tape, self._names, value, formula.text)} = {_known(value)}"]
         line = getattr(value.origin, "line", None)
         if line is not None:

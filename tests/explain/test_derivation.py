@@ -57,7 +57,7 @@ Values
 Gradients
   d(y)/d(y) = 1
   d(y)/d(v2) = d(y)/d(y) * d(y)/d(v2)
-             = d(y)/d(y) * 1 / x
+             = d(y)/d(y) * (1 / x)
              = 1 * 0.5
              = 0.5
   d(y)/d(v1) = d(y)/d(v2) * d(v2)/d(v1)
@@ -128,6 +128,55 @@ def test_the_numbers_of_a_product_give_the_result():
     assert checked >= 8
     text = derivation(a * b - b * 2.0 + (b * -3.0).exp() / -4.0).text
     assert not re.search(r" [+*] -|\(\(", text) and " + (-1) * 2" in text
+
+
+def test_terms_of_a_sum_that_are_told_in_words_are_in_brackets():
+    x = Tensor([1.0, 3.0], requires_grad=True)
+    y = x[0] * x[1] + x.max()
+    d = derivation(y)
+    found = equations(d.text)
+    ways = (
+        "(d(y)/d(v4), at the maximum, shared evenly at a tie, else 0)",
+        *(f"(d(y)/d({v}), at the places that were taken, else 0)" for v in ("v1", "v2")),
+    )
+    assert sorted(found["d(y)/d(x)"][0].replace(") + (", ")\n(").split("\n")) == sorted(ways)
+    assert found["d(y)/d(x)"][-1] == "[3, 2]"
+    assert r"\left(\frac{\partial y}{\partial v_{4}}\text{, at the maximum, shared evenly at a tie, else 0}\right)" in d.latex
+    alone = equations(derivation(x.max()).text)
+    assert alone["d(loss)/d(x)"][0] == "d(loss)/d(loss), at the maximum, shared evenly at a tie, else 0"
+
+
+def test_numbers_that_are_added_are_in_brackets_where_they_are_negative():
+    x = Tensor(2.0, requires_grad=True)
+    total = x.sum()
+    y = x * 3.0 - total
+    assert equations(derivation(y).text)["d(y)/d(x)"][-2:] == ["1 * 3 + (-1)", "2"]
+
+
+def test_a_quotient_is_in_brackets_as_a_factor():
+    x = Tensor(4.0, requires_grad=True)
+    y = (x.log() * 2.0).log()
+    found = equations(derivation(y).text)
+    assert found["d(y)/d(v2)"][1] == "d(y)/d(y) * (1 / v2)" and found["d(y)/d(x)"][1] == "d(y)/d(v1) * (1 / x)"
+    assert r"\frac{\partial y}{\partial y} \cdot \frac{1}{v_{2}}" in derivation(y).latex
+
+
+def test_a_gradient_that_is_given_is_no_derivative_of_the_result_by_itself():
+    x = Tensor([3.0, 5.0], requires_grad=True)
+    y = x * 2.0
+    d = derivation(y, gradient=[1.0, 2.0])
+    found = equations(d.text.partition("Gradients")[2])
+    assert found == {
+        "L": ["sum(y * the gradient given)"],
+        "d(L)/d(y)": ["the gradient given", "[1, 2]"],
+        "d(L)/d(x)": ["d(L)/d(y) * d(y)/d(x)", "d(L)/d(y) * 2", "[1, 2] * 2", "[2, 4]"],
+    }
+    assert ["L", r"\mathrm{sum}\left(y \odot \text{the gradient given}\right)"] in rows(d.latex)
+    assert "d(y)/d(y)" not in d.text
+    compiles(d)
+    L = y
+    assert equations(derivation(L, gradient=[1.0, 2.0], names={"L": L}).text)["d(L1)/d(L)"] == ["the gradient given", "[1, 2]"]
+    assert equations(derivation(x.sum(), gradient=7.0, names={}).text)["L"] == ["loss * the gradient given"]
 
 
 def test_several_values_of_a_rule():

@@ -224,6 +224,16 @@ def test_the_callers_own_locals_stay_as_they_are():
     assert seen["x"] is x
 
 
+def test_a_gradient_that_is_given_is_no_derivative_of_the_result_by_itself():
+    x = Tensor([3.0, 5.0], requires_grad=True)
+    y = x * 2.0
+    lines = str(trace_backward(y, gradient=[1.0, 2.0])).splitlines()
+    assert lines[0] == (
+        "Backward from y = [6, 10] in 1 step, beginning with the gradient given: g = d(L)/d(y) = [1, 2], where L is the sum of y times it."
+    )
+    assert "    upstream gradient g = d(L)/d(y) = [1, 2]" in lines
+
+
 # -- errors --------------------------------------------------------------------------------------------------------------
 
 
