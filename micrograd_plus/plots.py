@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .explain.names import given_names, user_variables
+from .explain.names import given_names, variables_for
 from .explain.numbers import nested
 from .explain.tape import Value, record, unwalked
 from .files import replacing
@@ -77,15 +77,15 @@ def visualize_computation_graph(tensor: Tensor, filename: str | os.PathLike[str]
     Args:
         tensor: one that requires a gradient, before `backward()` frees its graph.
         filename: `.svg`, `.png` or `.pdf`, drawn here; `.dot` or `.gv` for Graphviz's language, which needs no library.
-        names: Tensors, Modules, and lists and dicts of Tensors, by name; by default the variables that the caller sees.
+        names: Tensors and Modules, and lists and dicts of them, by name; by default the variables that the caller sees.
 
     Raises:
-        TypeError: `tensor` is no Tensor.
+        TypeError: `tensor` is no Tensor; or a name in `names` is of something else.
         ValueError: the tensor has no graph, the picture would have more than 500 boxes, or another suffix.
         RuntimeError: a backward() has freed the graph.
     """
     suffix = _require_suffix(filename, PICTURES + DOT)
-    boxes = _boxes(tensor, user_variables() if names is None else names)
+    boxes = _boxes(tensor, variables_for(names, "visualize_computation_graph()"))
     if suffix in DOT:
         with replacing(filename) as temporary:
             temporary.write_text(_dot(boxes), encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .formulas import filled, formula_of
-from .names import latex_name, names_of, user_variables
+from .names import latex_name, names_of, variables_for
 from .numbers import latex_array, latex_number, nested
 from .tape import Event, Tape, Value, record
 from .trace import differentiated, input_name, local_derivative, option, share
@@ -51,11 +51,11 @@ def derivation(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] | No
     Args:
         loss: a Tensor of one element, unless `gradient` is given, before `backward()`.
         gradient: the cotangent of `loss`, of its shape; by default 1.
-        names: Tensors, Modules, and lists and dicts of Tensors, by name; by default the variables that the caller sees. What
+        names: Tensors and Modules, and lists and dicts of them, by name; by default the variables that the caller sees. What
             has no name is called x1 (a leaf), c1 (a constant), v1 (a result).
 
     Raises:
-        TypeError: `loss` is no Tensor.
+        TypeError: `loss` is no Tensor; or a name in `names` is of something else.
         ValueError: it requires no gradient; `gradient` has another shape; the graph has more than 60 values, or an array of more than
             36 elements.
         RuntimeError: not one element and no `gradient`; or `backward()` has freed a part of the graph.
@@ -90,7 +90,7 @@ def derivation(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] | No
     """
     tape = record(loss, gradient, who="derivation()")
     _require_small(tape)
-    called = names_of(tape, user_variables() if names is None else names)
+    called = names_of(tape, variables_for(names, "derivation()"))
     text, latex = (_Writer(tape, called, style) for style in (TEXT, LATEX))
     return Derivation(_text(text), _latex(latex))
 

@@ -16,11 +16,39 @@ MAX_ITEMS = 100  # of a list or dict that is looked into
 
 
 def user_variables() -> dict[str, Any]:
-    """The variables that the innermost frame outside of this package sees: its own, then those of its module."""
+    """The variables that the innermost frame outside of this package sees: its own, the attributes of its `self`, those of its module."""
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-    return {} if frame is None else {**frame.f_globals, **variables_of(frame)}
+    if frame is None:
+        return {}
+    own = variables_of(frame)
+    return {**frame.f_globals, **_attributes(own.get("self")), **own}
+
+
+def _attributes(owner: Any) -> dict[str, Any]:
+    """The attributes of a method's `self`, as expressions for them."""
+    attributes = getattr(owner, "__dict__", None)
+    return {f"self.{name}": x for name, x in attributes.items()} if type(attributes) is dict else {}
+
+
+def variables_for(names: Mapping[str, Any] | None, who: str) -> Mapping[str, Any]:
+    """What names the values: `names`, which `who` was given, or the variables that its caller sees.
+
+    Raises:
+        TypeError: `names` is no dict of Tensors, Modules, or lists and dicts of them, by name.
+    """
+    if names is None:
+        return user_variables()
+    if not isinstance(names, Mapping):
+        raise TypeError(f"{who} needs names= as a dict of Tensors and Modules by name, got {type(names).__name__}.")
+    for name, x in names.items():
+        items = x.values() if isinstance(x, dict) else x if isinstance(x, list | tuple) else [x]
+        wrong = [item for item in items if not isinstance(item, Tensor | Module)]
+        if wrong or not isinstance(name, str):
+            got = f"{type(wrong[0]).__name__} for {name!r}" if wrong else f"the name {name!r}"
+            raise TypeError(f"{who} needs names= as a dict of Tensors and Modules, or lists and dicts of them, by name, got {got}.")
+    return names
 
 
 def variables_of(frame: Any) -> dict[str, Any]:
@@ -77,9 +105,13 @@ def _tensors(name: str, x: Any) -> Iterator[tuple[str, Tensor]]:
     elif isinstance(x, Module):
         yield from ((f"{name}.{path}", p) for path, p in x.named_parameters())
     elif type(x) in (list, tuple) and len(x) <= MAX_ITEMS:
-        yield from ((f"{name}[{i}]", item) for i, item in enumerate(x) if isinstance(item, Tensor))
+        for i, item in enumerate(x):
+            if isinstance(item, Tensor | Module):
+                yield from _tensors(f"{name}[{i}]", item)
     elif type(x) is dict and len(x) <= MAX_ITEMS:
-        yield from ((f"{name}[{key!r}]", item) for key, item in x.items() if isinstance(item, Tensor))
+        for key, item in x.items():
+            if isinstance(item, Tensor | Module):
+                yield from _tensors(f"{name}[{key!r}]", item)
 
 
 def latex_name(name: str) -> str:

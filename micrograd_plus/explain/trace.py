@@ -7,7 +7,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .formulas import Term, filled, formula_of
-from .names import names_of, user_variables
+from .names import names_of, variables_for
 from .numbers import MAX_SHOWN, number, shortened
 from .tape import Event, Tape, Value, dropped_constant, record
 
@@ -92,11 +92,11 @@ def trace_backward(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] 
     Args:
         loss: a Tensor of one element, unless `gradient` is given, before `backward()`.
         gradient: the cotangent of `loss`, of its shape; by default 1.
-        names: Tensors, Modules, and lists and dicts of Tensors, by name; by default the variables that the caller sees. What
+        names: Tensors and Modules, and lists and dicts of them, by name; by default the variables that the caller sees. What
             has no name is called x1 (a leaf), c1 (a constant), v1 (a result).
 
     Raises:
-        TypeError: `loss` is no Tensor.
+        TypeError: `loss` is no Tensor; or a name in `names` is of something else.
         ValueError: it requires no gradient, or `gradient` has another shape.
         RuntimeError: not one element and no `gradient`; or `backward()` has freed a part of the graph.
 
@@ -113,7 +113,7 @@ def trace_backward(loss: Tensor, gradient: Any = None, names: Mapping[str, Any] 
            g * local derivative = [2, 2]
     """
     tape = record(loss, gradient, who="trace_backward()")
-    return Trace(tape, names_of(tape, user_variables() if names is None else names))
+    return Trace(tape, names_of(tape, variables_for(names, "trace_backward()")))
 
 
 def differentiated(tape: Tape, names: list[str]) -> str:

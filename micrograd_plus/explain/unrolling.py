@@ -13,7 +13,7 @@ from .. import rules
 from ..rules import Rule
 from ..scalar import Value
 from ..tensor import Tensor, _as_array, apply, default_dtype, enable_grad, gradients, watch
-from .names import names_of, user_variables
+from .names import names_of, variables_for
 from .numbers import number
 from .tape import Tape, dropped_constant, record
 from .tape import Value as Entry
@@ -72,11 +72,11 @@ def unroll(loss: Tensor, names: Mapping[str, Any] | None = None) -> Unrolled:
 
     Args:
         loss: a Tensor of one element, before `backward()`.
-        names: Tensors, Modules, and lists and dicts of Tensors, by name, which name the leaves; by default the variables that the
+        names: Tensors and Modules, and lists and dicts of them, by name, which name the leaves; by default the variables that the
             caller sees.
 
     Raises:
-        TypeError: `loss` is no Tensor.
+        TypeError: `loss` is no Tensor; or a name in `names` is of something else.
         ValueError: it requires no gradient; its graph needs more than 20,000 Values; or it has an operation without a scalar form,
             a rule of one's own or a linear system.
         RuntimeError: not one element, or `backward()` has freed a part of the graph.
@@ -87,7 +87,7 @@ def unroll(loss: Tensor, names: Mapping[str, Any] | None = None) -> Unrolled:
     (True, {'': 4, '*': 2, '**2': 2, 'tanh': 2, '+': 1})
     """
     tape = record(loss, who="unroll()", takes_gradient=False)
-    called = names_of(tape, user_variables() if names is None else names)
+    called = names_of(tape, variables_for(names, "unroll()"))
     _require_small(tape)
     try:
         writer = _Writer(tape)

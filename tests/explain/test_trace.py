@@ -197,6 +197,55 @@ def test_names_are_those_of_the_callers_variables():
     assert set(names) == given | {"v2", "v3", "v4", "loss"}
 
 
+class Owner:
+    """A learner's own class, with what it learns in attributes."""
+
+    def __init__(self):
+        self.net, self.layers, self.hist = mg.Linear(2, 3), [mg.Linear(3, 1)], []
+
+    def step(self, x):
+        self.hist.append(self.net(x))
+        loss = self.layers[0](self.hist[0]).sum()
+        return trace_backward(loss)
+
+
+class OwnModule(mg.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = mg.Linear(2, 1)
+
+    def forward(self, x):
+        self.hist = [self.net(x)]
+        return trace_backward(self.hist[0].sum())
+
+
+def test_attributes_of_self_name_what_they_hold():
+    names = Owner().step(np.ones((1, 2))).names
+    assert set(names) - {"v1"} == {
+        *("self.net.weight", "self.net.bias", "self.layers[0].weight", "self.layers[0].bias", "self.hist[0]", "c1", "loss")
+    }
+    assert set(OwnModule()(np.ones((1, 2))).names) == {"self.net.weight", "self.net.bias", "c1", "self.hist[0]", "loss"}
+
+
+@pytest.mark.parametrize(
+    ("names", "got"),
+    [
+        ({"x": 3}, "int for 'x'"),
+        ({"xs": [3]}, "int for 'xs'"),
+        ({"xs": {"a": np.ones(2)}}, "ndarray for 'xs'"),
+        ({1: Tensor(2.0)}, "the name 1"),
+        ([Tensor(2.0)], "list"),
+    ],
+)
+def test_names_of_something_else_are_refused(names, got, tmp_path):
+    loss = Tensor(2.0, requires_grad=True) * 3.0
+    for tool in (trace_backward, mg.derivation, mg.unroll):
+        with pytest.raises(TypeError, match=rf"^{tool.__name__}\(\) needs names= as a dict of Tensors and Modules.* by name, got {got}\.$"):
+            tool(loss, names=names)
+    with pytest.raises(TypeError, match=rf"^visualize_computation_graph\(\) needs names= .*, got {got}\.$"):
+        mg.visualize_computation_graph(loss, tmp_path / "graph.dot", names=names)
+
+
 def test_names_may_be_given():
     a, b = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
     trace = trace_backward(a * b, names={"height": a})
