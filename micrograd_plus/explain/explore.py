@@ -100,10 +100,14 @@ def explore(
     path = Path(tempfile.mkdtemp(prefix="micrograd-plus-")) / "explore.html" if filename is None else Path(filename)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    explorer = Explorer(page, path, f"explorer of {len(tape.values):,} values and {len(tape.events):,} steps back")
+    explorer = Explorer(page, path, f"explorer of {_counted(len(tape.values), 'value')} and {_counted(len(tape.events), 'step')} back")
     if open:
         explorer.open()
     return explorer
+
+
+def _counted(n: int, one: str) -> str:
+    return f"{n:,} {one}{'s' * (n != 1)}"
 
 
 # -- the page ------------------------------------------------------------------------------------------------------------

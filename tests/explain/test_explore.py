@@ -66,6 +66,12 @@ def test_explore_writes_one_file_and_says_where(tmp_path):
     assert [x.name for x in tmp_path.iterdir()] == ["page.html"]
 
 
+def test_one_value_and_one_step_are_in_the_singular(tmp_path):
+    x = Tensor(2.0, requires_grad=True)
+    assert repr(explore(x, tmp_path / "page.html")).startswith("<explorer of 1 value and 0 steps back,")
+    assert repr(explore(x * 2.0, tmp_path / "page.html")).startswith("<explorer of 2 values and 1 step back,")
+
+
 def test_without_a_name_it_is_in_a_folder_of_its_own():
     first, second = explore(contract()[2]), explore(contract()[2])
     try:

@@ -156,6 +156,7 @@ def test_the_gradient_that_the_pass_begins_with_is_shown(show):
     x = Tensor([1.0, 2.0], requires_grad=True)
     page = show(explore(x * x, gradient=[0.5, -3.0]))
     assert shown(page, "#step figure") == [[0.5, -3.0]] and "passed as gradient=" in page.locator("#step").inner_text()
+    assert "with respect to itself" not in page.locator("#step").inner_text()
 
 
 def test_numbers_are_rounded_for_display_alone(show):
@@ -297,6 +298,28 @@ def test_groups_open_and_close(show):
     page.get_by_role("button", name="Open all").click()
     values = page.evaluate("explorer.graph.nodes.length")
     assert page.locator("#nodes button:not([aria-expanded])").count() == values
+
+
+def test_operations_are_counted_alike_in_the_header_and_in_groups(show):
+    mg.set_seed(0)
+    model = mg.LSTM(2, 3)
+    with debug():
+        out, _ = model(np.ones((2, 4, 2), np.float32))
+    tape = record(out, np.ones(out.shape), model)
+    operations = sum(value.kind == "operation" for value in tape.values)
+    assert operations < sum(value.kind in ("operation", "part") for value in tape.values)
+    page = show(explore(out, model=model, gradient=np.ones(out.shape)))
+    assert page.locator("#summary").inner_text().startswith(f"{operations} operations · ")
+    counts = page.evaluate("explorer.graph.inside.filter((_, i) => explorer.graph.data.groups[i].parent === null)")
+    outside = page.evaluate("explorer.graph.nodes.filter((node) => node.kind === 'operation' && node.group === null).length")
+    assert counts and sum(counts) + outside == operations
+    page.get_by_role("button", name="Close all").click()
+    assert name_of(page, rf"^group LSTM .*{counts[0]} operations").count() == 1
+
+
+def test_one_operation_and_one_step_are_in_the_singular(show):
+    page = show(explore(Tensor(2.0, requires_grad=True) * 2.0))
+    assert page.locator("#summary").inner_text() == "1 operation · 1 leaf · 1 step back"
 
 
 def test_search_finds_reveals_and_leaves(show):

@@ -104,12 +104,12 @@ class Details {
     let content;
     if (step.phase === "start") {
       content = [...heading("forward", "before the first operation", "Inputs and parameters"),
-        element("p", {}, `The forward pass computes ${graph.forwardCount.toLocaleString("en")} values from left to right, in the order in which your program made them. The backward pass then takes ${graph.data.steps.length.toLocaleString("en")} steps from right to left.`)];
+        element("p", {}, `The forward pass runs ${counted(graph.forwardCount, "operation")} from left to right, in the order of your program. The backward pass then takes ${counted(graph.data.steps.length, "step")} from right to left.`)];
     } else if (step.phase === "forward") content = this.forward(step, position, heading);
     else if (step.phase === "seed") {
       const result = graph.nodes[graph.data.result], {size, values} = graph.arrays[result.grad];
-      const given = size === 1 && values[0] === 1 ? "Of one number, it is 1." : "It is what was passed as gradient=.";
-      content = [...heading("backward", "begins", "The gradient of the result with respect to itself"),
+      const one = size === 1 && values[0] === 1, given = one ? "Of one number, it is 1." : "It is what was passed as gradient=: all gradients here are those of the sum of the result times it.";
+      content = [...heading("backward", "begins", one ? "The gradient of the result with respect to itself" : "The gradient given"),
         element("p", {}, `${given} From here, each step takes the gradient of a value, complete by then, and pulls it back through the operation that made it.`),
         this.equation(this.term([element("b", {}, "gradient"), " of ", this.link(graph.data.result)], result.grad, {key: true}))];
     } else content = this.backward(step.event, position, heading);

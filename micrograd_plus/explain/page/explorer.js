@@ -2,6 +2,7 @@
 
 const MOST_BOXES = 2000, FIRST_BOXES = 60, FEW_BOXES = 8, ALL_AT_FIRST = 40, MANY = 300;
 const by = (id) => document.getElementById(id);
+const counted = (n, one) => `${n.toLocaleString("en")} ${n === 1 ? one : `${one}s`}`;
 const calm = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
 const embedded = window.self !== window.top;
 
@@ -66,7 +67,7 @@ async function readGraph() {
     return nodes[i].modules?.join(" › ") ?? (data.grouping === "line" ? "" : names.join(" › "));
   };
   graph.inside = data.groups.map(() => 0);
-  for (const node of nodes) if (!node.source_) for (let g = node.group; g !== null; g = data.groups[g].parent) graph.inside[g]++;
+  for (const node of nodes) if (node.kind === "operation") for (let g = node.group; g !== null; g = data.groups[g].parent) graph.inside[g]++;
   return graph;
 }
 
@@ -113,7 +114,7 @@ class Explorer {
   summarise() {
     const {nodes, data} = this.graph, count = (n) => n.toLocaleString("en");
     const leaves = nodes.filter((node) => node.kind === "leaf").length;
-    by("summary").textContent = `${count(this.graph.forwardCount)} operations · ${count(leaves)} ${leaves === 1 ? "leaf" : "leaves"} · ${count(data.steps.length)} steps back`;
+    by("summary").textContent = `${counted(this.graph.forwardCount, "operation")} · ${count(leaves)} ${leaves === 1 ? "leaf" : "leaves"} · ${counted(data.steps.length, "step")} back`;
     const sampled = this.graph.arrays.some((array) => array.sampled);
     by("sampling").textContent = sampled
       ? `Arrays of more than ${count(data.limit)} elements are sampled: of these the page holds evenly spaced rows and columns, the first and the last among them; least, greatest and mean are of all elements.`
@@ -255,7 +256,7 @@ class Explorer {
     let text;
     if (key < 0) {
       const group = graph.data.groups[-1 - key];
-      text = `group ${group.name} ${group.kind}, ${graph.inside[-1 - key]} operations`;
+      text = `group ${group.name} ${group.kind}, ${counted(graph.inside[-1 - key], "operation")}`;
     } else {
       const node = graph.nodes[key], part = (ref) => {
         const array = this.array(ref);
@@ -520,7 +521,7 @@ class Explorer {
       const ring = key === target ? (step.phase === "forward" ? "select" : "target") : key === source ? "upstream" : key === selected ? "select" : null;
       if (key < 0) {
         const group = graph.data.groups[-1 - key], count = graph.inside[-1 - key];
-        return {group: true, title: group.name, kind: group.kind, note: `${count.toLocaleString("en")} operations`, tone: "part", ring, marked: marked.has(key)};
+        return {group: true, title: group.name, kind: group.kind, note: counted(count, "operation"), tone: "part", ring, marked: marked.has(key)};
       }
       const node = graph.nodes[key], several = Array.isArray(node.data) || Array.isArray(node.shape[0]);
       const known = graph.made[key] <= position, gradient = graph.gradientAt(key, position);
