@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -143,6 +144,7 @@ class Features(NamedTuple):
     every: np.ndarray  # rows of all inputs of an example, flattened
     line: Line | None
     given: float | None  # the largest root mean square of a feature of what the model itself was given
+    all_seen: bool  # whether the model was called on nothing else
 
 
 def _first_layers(o: Observer) -> Iterator[Features]:
@@ -168,7 +170,7 @@ def _first_layers(o: Observer) -> Iterator[Features]:
             ),
             None,
         )
-        stacked = np.concatenate(arrays) if full is None else full.reshape(len(full), *shape)
+        stacked = _one_pass(arrays) if full is None else full.reshape(len(full), *shape)
         if full is None and len(_whole(arrays[0])) > len(arrays[0]):
             stacked = _whole(arrays[0])
         stacked = stacked[:HELD_ROWS].astype(np.float64)
@@ -176,7 +178,35 @@ def _first_layers(o: Observer) -> Iterator[Features]:
             stacked = stacked[:, None]
         channels = isinstance(layer, (Conv1d, Conv2d))
         rows = np.moveaxis(stacked, 1, -1) if channels and stacked.ndim > 2 else stacked
-        yield Features(layer, rows.reshape(-1, rows.shape[-1]), stacked.reshape(len(stacked), -1), call.line, _scale(call.array))
+        yield Features(
+            layer,
+            rows.reshape(-1, rows.shape[-1]),
+            stacked.reshape(len(stacked), -1),
+            call.line,
+            _scale(call.array),
+            id(call.root) not in o.partly,
+        )
+
+
+def _one_pass(batches: list[np.ndarray]) -> np.ndarray:
+    """The examples of all batches, each as often as the batch has it that has it most often: not once more for every epoch."""
+    known: Counter[bytes] = Counter()
+    parts: list[np.ndarray] = []
+    held = 0
+    for batch in batches:
+        own: Counter[bytes] = Counter()
+        fresh = []
+        for i, row in enumerate(np.ascontiguousarray(batch.reshape(len(batch), -1))):
+            key = row.tobytes()
+            own[key] += 1
+            if own[key] > known[key]:
+                fresh.append(i)
+        known |= own
+        parts.append(batch[fresh])
+        held += len(fresh)
+        if held >= HELD_ROWS:
+            break
+    return np.concatenate(parts)
 
 
 def _scale(array: Any) -> float | None:
@@ -230,13 +260,15 @@ def _features(o: Observer) -> Iterator[Finding]:
             elif far.any():
                 seen += f" {int(far.sum())} features lie more than {OFF_CENTRE:g} standard deviations from 0."
                 yield found("MG301", seen, cure, line)
-        if len(every) >= MANY_ROWS:
+        if len(every) >= MANY_ROWS and features.all_seen:
             same = (every == every[0]).all(axis=0)
             count, total = int(same.sum()), len(same)
             if count:
                 values = np.unique(every[0][same])
                 told = f"the value {values[0]:g}" if len(values) == 1 else f"values from {values[0]:g} to {values[-1]:g}"
-                seen = f"{count} of {total} input features are the same in all {len(every):,} examples ({told})."
+                seen = (
+                    f"{count} of {total} input features {'is' if count == 1 else 'are'} the same in all {len(every):,} examples ({told})."
+                )
                 serious = count > total / 2
                 cure = (
                     "print(X.std(axis=0))  # and look at how X was made"

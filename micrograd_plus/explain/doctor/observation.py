@@ -65,6 +65,7 @@ class Observer:
         self.last_loss: LossCall | None = None
         self.bad_loss: LossCall | None = None  # the first whose value was not finite
         self.layer_inputs: dict[int, list[np.ndarray]] = defaultdict(list)
+        self.partly: set[int] = set()  # models that were also called on what is no plain data, so that layer_inputs are not all
         self.kept_inputs = self.held_inputs = 0
         self.names: dict[int, str] = {}
         self.arrays: dict[str, np.ndarray] = {}
@@ -336,6 +337,8 @@ class Observer:
         if self.close and not self.rounds and not kwargs and len(args) == 1:
             call.given_input = given
         call.given = not (isinstance(given, Tensor) and given._requires_grad)
+        if not call.given:
+            self.partly.add(id(module))
         if call.array is not None and call.array.dtype.kind == "f":
             call.not_finite = not math.isfinite(float(call.array.sum(dtype=np.float64)))
         self.held_inputs += 0 if call.array is None else call.array.size
