@@ -9,9 +9,10 @@ import numpy as np
 
 from ... import rules
 from ...layers import Embedding
-from ...tensor import Part, Tensor
+from ...tensor import Tensor
 from ..findings import Finding
 from ..lines import Line
+from .blame import DEBUG, blamed
 from .catalogue import found
 from .loop import listed, name_of
 from .losses import VIEWS, _origin, _values
@@ -277,60 +278,18 @@ def _overshot(round_: Round) -> float:
 def _not_finite(o: Observer) -> Iterator[Finding]:
     if o.bad is None:
         return
-    round_ = o.bad
-    step = round_.number + 1
-    for operation in round_.operations:
-        value = operation.out._data
-        if not math.isfinite(float(np.sum(value, dtype=np.float64))) and not np.isfinite(value).all():
-            sources = [x._data if isinstance(x, Tensor) else x for x in operation.inputs]
-            finite = all(np.isfinite(x).all() for x in sources if isinstance(x, (np.ndarray, float, int)))
-            first = value.reshape(-1)[~np.isfinite(value.reshape(-1))][0]
-            given = next((x for x in sources if isinstance(x, np.ndarray) and x.size and x.dtype.kind == "f"), np.zeros(1))
-            what = f"{operation.rule.__name__} gave {first} first, in step {step}"
-            if finite:
-                what += f"; its input went from {given.min():.4g} to {given.max():.4g}"
-                yield found("MG409", what + ".", _cure_of(operation.rule), operation.line)
-            else:
-                yield found(
-                    "MG409",
-                    what + ", from inputs that were not finite.",
-                    "print(np.isfinite(p.data).all())  # for every parameter",
-                    operation.line,
-                )
-            return
-    culprit = _backward_culprit(round_)
-    if culprit is not None:
-        operation, given = culprit
-        through = f"the gradient through {operation.rule.__name__} is not"
-        seen = f"The loss is finite, but in step {step} {through}; its input went from {given.min():.4g} to {given.max():.4g}."
-        yield found("MG409", seen, _cure_of(operation.rule, backward=True), operation.line)
-        return
-    yield found(
-        "MG409", f"The loss was {round_.loss:g} in step {step}.", "look at the findings above: the loss grew before", o.backward_line
-    )
-
-
-def _backward_culprit(round_: Round) -> tuple[Operation, np.ndarray] | None:
-    """The newest operation whose pullback makes, of a finite cotangent, one that is not."""
-    for operation in reversed(round_.operations):
-        cotangent = operation.out._grad
-        if cotangent is None or not np.isfinite(cotangent).all() or isinstance(operation.out._node, Part):
-            continue
-        arrays = [x._data if isinstance(x, Tensor) else x for x in operation.inputs]
-        for x, pullback in zip(operation.inputs, operation.rule(*arrays, **operation.options)[1], strict=True):
-            wanted = isinstance(x, Tensor) and x._requires_grad and pullback is not None
-            if wanted and not np.isfinite(pullback(cotangent)).all():
-                return operation, x._data
-    return None
-
-
-def _cure_of(rule: Any, backward: bool = False) -> str:
-    cures = {
-        rules.log: "(p + 1e-8).log()  # or the loss that takes logits",
-        rules.divide: "x / (y + 1e-8)",
-        rules.exp: "x.log_softmax(1)  # or clip what exp is given",
-        rules.sqrt: "(x + 1e-8).sqrt()  # the slope of the root at 0 is infinite",
-        rules.power: "(x + 1e-8) ** 0.5  # keep away from 0",
-        rules.norm: "((x**2).sum() + 1e-8).sqrt()",
-    }
-    return cures.get(rule, "with micrograd_plus.debug(): loss.backward()  # names the operation and its inputs")
+    names, round_ = o.parameter_names(), o.bad
+    blame = blamed(round_, o.initial, lambda p: name_of(p, names)) if round_.operations else None
+    if blame is not None:
+        cure, optimizer = blame.cure, round_.stepped[0] if round_.stepped else next(iter(o.optimizers.values()), None)
+        if blame.grown is not None and optimizer is not None:
+            name = o.names.get(id(optimizer), "optimizer")
+            lr = round_.lrs.get(id(optimizer), float(optimizer.param_groups[0]["lr"]))
+            cure = f"{name} = {type(optimizer).__name__}(..., lr={lr / 10:g})  # and clip_grad_norm() before the steps"
+        yield found("MG409", blame.seen, cure, blame.line)
+    elif math.isfinite(round_.loss):
+        step = round_.number + 1
+        seen = f"In step {step} a gradient was not finite, and no operation of the loss made it so: look at what writes into .grad."
+        yield found("MG409", seen, DEBUG, o.step_line or o.backward_line)
+    else:
+        yield found("MG409", f"The loss was {round_.loss:g} in step {round_.number + 1}.", DEBUG, o.backward_line)

@@ -40,6 +40,8 @@ KEPT_UNTRACKED = 1000  # operations of a round
 class Observer:
     """Follows one thread's training while it is in place (`with observer:`).
 
+    In a script (`stops`) that is the thread that trains first: until a backward() was seen, another that calls a model takes over.
+
     Args:
         rounds: how many rounds are followed closely.
         seconds: of this process's time, how long at most.
@@ -74,6 +76,7 @@ class Observer:
         self.optimizer_steps: dict[int, int] = defaultdict(int)
         self.step_order: list[int] = []
         self.backwards = 0
+        self.walks = 0  # those of backward() and of gradients()
         self.useless_backwards: list[Line | None] = []
         self.backward_line: Line | None = None
         self.loss_line: Line | None = None
@@ -102,6 +105,7 @@ class Observer:
         self._call: Call | None = None
         self._patches: list[tuple[Any, str, Any]] = []
         self._thread = 0
+        self._turning = threading.Lock()
         self._made = 0
         self._started = 0.0
         self._closed_at = 0.0
@@ -115,7 +119,7 @@ class Observer:
         self._started = time.process_time()
         self._before = engine.watch()
         engine.watch(*self._before, self)
-        self._wrap(Module, "__call__", self._module_call)
+        self._wrap(Module, "__call__", self._module_call, self._turn_to)
         self._wrap(Tensor, "backward", self._backward)
         self._wrap(Tensor, "zero_grad", self._tensor_zero_grad)
         self._wrap(Optimizer, "__init__", self._optimizer_made)
@@ -137,17 +141,32 @@ class Observer:
             setattr(owner, name, original)
         self._patches.clear()
         engine.watch(*self._before)
+        self._thread = 0
         for call in self.round.calls:
             call.settle()
 
     def _mine(self) -> bool:
         return threading.get_ident() == self._thread and not effects.is_traced()
 
-    def _wrap(self, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+    @property
+    def follows_this_thread(self) -> bool:
+        """Whether the calling thread is the one that is followed."""
+        return threading.get_ident() == self._thread
+
+    def _turn_to(self, module: Module) -> None:
+        """Follow this thread from here on, where it may be the one that trains."""
+        with self._turning:
+            if self.stops and self._thread and not self.backwards and not self._stack and module.training and engine._state.recording:
+                self._thread = threading.get_ident()
+                engine.watch(*[watcher for watcher in engine.watch() if watcher is not self], self)
+
+    def _wrap(self, owner: Any, name: str, wrapper: Callable[..., Any], elsewhere: Callable[..., None] | None = None) -> None:
         original = vars(owner)[name]
 
         @functools.wraps(original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if elsewhere is not None and not self.follows_this_thread:
+                elsewhere(args[0])
             return wrapper(original, *args, **kwargs) if self._mine() else original(*args, **kwargs)
 
         self._patches.append((owner, name, original))
@@ -171,6 +190,8 @@ class Observer:
 
     def made(self, out: Tensor, rule: Rule | None, inputs: Any, options: Any, pullbacks: Any) -> None:
         """See `tensor.Watcher`."""
+        if not self.follows_this_thread:
+            return
         self._made += 1
         if self._made % 1000 == 0:
             self._check_patience()
@@ -590,6 +611,7 @@ class Observer:
 
     def _walk(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         self.second_order = self.second_order or bool(kwargs.get("replay"))
+        self.walks += 1
         return original(*args, **kwargs)
 
     # -- data ------------------------------------------------------------------------------------------------------------

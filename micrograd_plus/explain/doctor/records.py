@@ -108,6 +108,7 @@ class Round:
         self.operations: list[Operation] = []
         self.leaves: dict[int, Tensor] = {}
         self.constants: list[tuple[int, Tensor]] = []  # leaves that need no gradient, and after how many operations they were made
+        self.untracked: list[tuple[int, Operation]] = []  # operations of such alone, likewise
         self.losses: list[Tensor] = []
         self.values: list[float] = []
         self.calls: list[Call] = []
@@ -131,7 +132,7 @@ class Round:
 
     def lighten(self) -> None:
         """Keep figures only."""
-        self.operations, self.leaves, self.constants, self.losses = [], {}, [], []
+        self.operations, self.leaves, self.constants, self.untracked, self.losses = [], {}, [], [], []
         self.before, self.gradients, self.loss_calls = {}, {}, []
 
 

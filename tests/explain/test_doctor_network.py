@@ -1,0 +1,199 @@
+"""The doctor on what goes wrong between loss and network: operations that make NaN, graphs that are cut, signs, scales."""
+
+import runpy
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from micrograd_plus import debug
+from micrograd_plus.explain.doctor import script
+from micrograd_plus.explain.finite import NotFiniteError
+
+HEAD = """
+import numpy as np
+from micrograd_plus import *
+
+set_seed(0)
+rng = np.random.default_rng(0)
+np.random.seed(0)
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        path = tmp_path / "train.py"
+        path.write_text(HEAD + textwrap.dedent(text))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def run(written, monkeypatch):
+    """Follows a script in this process."""
+
+    def follow(text):
+        monkeypatch.setattr(sys, "argv", list(sys.argv))
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with np.errstate(all="ignore"):
+            return script.run(written(text), ())
+
+    return follow
+
+
+# -- NaN and inf ---------------------------------------------------------------------------------------------------------
+
+# By name: the program, the operation to blame, the text that is wrong, what mends it, and what the cure must say.
+BROKEN = {
+    "log of a masked softmax": (
+        """
+        X = rng.normal(size=(200, 4))
+        y = (X[:, 0] > 0).astype(int)
+        allowed = np.array([1.0, 1.0, 0.0])
+        model = Linear(4, 3)
+        optimizer = Adam(model.parameters(), lr=0.01)
+        with np.errstate(divide="ignore"):
+            mask = np.log(allowed)
+        for step in range(40):
+            z = model(X) + mask
+            p = z.softmax(axis=-1)
+            loss = CrossEntropyLoss()(z, y) + 0.01 * (p * p.log()).sum(axis=-1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "log",
+        "p.log()",
+        "(p + 1e-8).log()",
+        "(p + 1e-8).log()",
+    ),
+    "log of a softmax": (
+        """
+        X = rng.normal(size=(60, 4))
+        y = (X[:, 0] > 0).astype(int)
+        model = Linear(4, 3)
+        optimizer = Adam(model.parameters(), lr=0.01)
+        for step in range(40):
+            z = 200 * model(X)
+            loss = -z.softmax(axis=-1).log()[np.arange(60), y].mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "log",
+        "z.softmax(axis=-1).log()",
+        "z.log_softmax(axis=-1)",
+        "log_softmax(axis=-1)",
+    ),
+    "softmax of what is all hidden": (
+        """
+        X = rng.normal(size=(50, 5, 8)).astype(np.float32)
+        y = rng.integers(0, 2, 50)
+        mask = np.arange(5) < rng.integers(0, 6, 50)[:, None]
+        query, out = Linear(8, 1), Linear(8, 2)
+        optimizer = Adam([*query.parameters(), *out.parameters()], lr=0.01)
+        for step in range(40):
+            w = where(mask, query(X).squeeze(-1), -np.inf).softmax(axis=-1)
+            loss = CrossEntropyLoss()(out((X * w.unsqueeze(-1)).sum(axis=1)), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "softmax",
+        "-np.inf",
+        "-1e9",
+        "-1e9",
+    ),
+    "gradient of a root at 0, beside a harmless mask": (
+        """
+        X = rng.normal(size=(30, 3))
+        y = X[:, :1]
+        mask = np.where(np.eye(30) > 0, -np.inf, 0.0)
+        model, head = Linear(3, 4), Linear(4, 1)
+        optimizer = Adam([*model.parameters(), *head.parameters()], lr=0.01)
+        for step in range(40):
+            z = model(X)
+            d = ((z.unsqueeze(0) - z.unsqueeze(1)) ** 2).sum(axis=-1).sqrt()
+            a = (mask - d).softmax(axis=-1)
+            loss = ((head(a @ z) - y) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "sqrt",
+        "((z.unsqueeze(0) - z.unsqueeze(1)) ** 2).sum(axis=-1).sqrt()",
+        "(((z.unsqueeze(0) - z.unsqueeze(1)) ** 2).sum(axis=-1) + 1e-8).sqrt()",
+        "(x + 1e-8).sqrt()",
+    ),
+    "log of a negative number": (
+        """
+        X = rng.normal(size=(200, 3))
+        y = np.exp(X[:, :1])
+        model = Sequential(Linear(3, 16), ReLU(), Linear(16, 1))
+        optimizer = Adam(model.parameters(), lr=0.01)
+        for step in range(40):
+            loss = ((model(X).log() - np.log(y)) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "log",
+        "model(X).log()",
+        "(model(X).softplus() + 1e-8).log()",
+        "softplus() + 1e-8).log()",
+    ),
+    "log of one-hot targets": (
+        """
+        X = rng.normal(size=(60, 4))
+        y = one_hot((X[:, 0] > 0).astype(int), 2)
+        model = Linear(4, 2)
+        optimizer = Adam(model.parameters(), lr=0.01)
+        for step in range(40):
+            p = Tensor(y)
+            loss = (p * (p.log() - model(X).log_softmax(axis=1))).sum(axis=1).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "log",
+        "p.log()",
+        "(p + 1e-8).log()",
+        "(p + 1e-8).log()",
+    ),
+    "a column divided by its deviation": (
+        """
+        X = np.maximum(rng.normal(size=(60, 4)), 0)
+        X[:, 3] = 0
+        y = X[:, :1]
+        model, scale = Linear(4, 1), Tensor(np.ones(4), requires_grad=True)
+        optimizer = Adam([*model.parameters(), scale], lr=0.01)
+        for step in range(40):
+            h = X * scale
+            loss = ((model(h / (h**2).mean(axis=0).sqrt()) - y) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        """,
+        "divide",
+        "(h**2).mean(axis=0).sqrt()",
+        "((h**2).mean(axis=0) + 1e-8).sqrt()",
+        "(squares + 1e-8).sqrt()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_operation_that_debug_stops_at_is_blamed(name, run, written):
+    text, operation, old, new, cure = BROKEN[name]
+    with np.errstate(all="ignore"), debug(), pytest.raises(NotFiniteError) as stopped:
+        runpy.run_path(written(text), run_name="__main__")
+    finding = next(finding for finding in run(text) if finding.code == "MG409")
+    assert stopped.value.operation == operation and operation in finding.seen
+    assert finding.line.number == stopped.value.line.number
+    assert stopped.value.cause[:-1] in finding.seen
+    assert cure in finding.cure
+    assert text.count(old) == 1
+    assert "MG409" not in run(text.replace(old, new)).codes
