@@ -197,3 +197,79 @@ def test_the_operation_that_debug_stops_at_is_blamed(name, run, written):
     assert cure in finding.cure
     assert text.count(old) == 1
     assert "MG409" not in run(text.replace(old, new)).codes
+
+
+# -- the loss ------------------------------------------------------------------------------------------------------------
+
+CLASSES = """
+X = {x}
+y = (X[:, 0] > 0).astype(int)
+model = Sequential(Linear(4, 16), ReLU(), Linear(16, 2))
+optimizer = Adam(model.parameters(), lr=0.01)
+for step in range(40):
+    p = model(X)
+    loss = {loss}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+NORMAL, RAW = "rng.normal(size=(300, 4))", "100 * rng.normal(size=(300, 4))"
+NLL, NEGATED = "Log-probabilities are due, and the logarithm is missing", "A negated loss"
+
+
+@pytest.mark.parametrize("x", [NORMAL, RAW])
+@pytest.mark.parametrize(
+    ("loss", "mended", "title", "cure"),
+    [
+        ("NLLLoss()(p.softmax(axis=1), y)", "NLLLoss()(p.log_softmax(axis=1), y)", NLL, "log_softmax"),
+        ("NLLLoss()(p, y)", "NLLLoss()(p.log_softmax(axis=1), y)", NLL, "log_softmax"),
+        ("-CrossEntropyLoss()(p, y)", "CrossEntropyLoss()(p, y)", NEGATED, "without the minus"),
+        ("-1.0 * CrossEntropyLoss()(p, y)", "1.0 * CrossEntropyLoss()(p, y)", NEGATED, "without the minus"),
+        ("0 - CrossEntropyLoss()(p, y)", "0 + CrossEntropyLoss()(p, y)", NEGATED, "without the minus"),
+    ],
+)
+def test_a_likelihood_that_can_not_be_is_told_first(run, x, loss, mended, title, cure):
+    finding = run(CLASSES.format(x=x, loss=loss))[0]
+    assert (finding.code, finding.level, finding.title) == ("MG207", "error", title) and cure in finding.cure
+    assert finding.line.text.startswith("loss = ")
+    assert "MG207" not in run(CLASSES.format(x=NORMAL, loss=mended)).codes
+
+
+def test_a_loss_that_something_is_subtracted_from_may_be_negative(run):
+    assert "MG207" not in run(CLASSES.format(x=NORMAL, loss="CrossEntropyLoss()(p, y) - 2.0")).codes
+
+
+def test_what_the_discriminator_loses_the_generator_may_gain(run):
+    diagnosis = run("""
+    real = rng.normal(size=(64, 2)) + 2
+    g, d = Linear(2, 2), Sequential(Linear(2, 16), ReLU(), Linear(16, 1))
+    of_g, of_d = Adam(g.parameters(), lr=0.01), Adam(d.parameters(), lr=0.01)
+    loss_fn = BCEWithLogitsLoss()
+    for step in range(20):
+        fake = g(rng.normal(size=(64, 2)))
+        of_d.zero_grad()
+        (loss_fn(d(real), np.ones((64, 1))) + loss_fn(d(fake.detach()), np.zeros((64, 1)))).backward()
+        of_d.step()
+        of_g.zero_grad()
+        (-loss_fn(d(fake), np.zeros((64, 1)))).backward()
+        of_g.step()
+    """)
+    assert "MG207" not in diagnosis.codes
+
+
+@pytest.mark.parametrize("limited", ["p.clip(1e-7, 1 - 1e-7)", "p.clip(1e-6, 1 - 1e-6).reshape(-1, 1)"])
+def test_a_sigmoid_is_seen_behind_limits(run, limited):
+    text = """
+    X = rng.normal(size=(300, 4))
+    y = (X[:, :1] > 0).astype(np.float32)
+    model = Sequential(Linear(4, 16), ReLU(), Linear(16, 1))
+    optimizer = Adam(model.parameters(), lr=0.01)
+    for step in range(40):
+        p = model(X).sigmoid()
+        loss = BCEWithLogitsLoss()({0}, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """
+    assert run(text.format(limited))[0].code == "MG202"
+    assert not run(text.format(limited).replace("BCEWithLogitsLoss", "BCELoss")).codes

@@ -195,12 +195,19 @@ MISTAKES: dict[str, Mistake] = {
 ORDER = {code: i for i, code in enumerate(MISTAKES)}
 
 
-def found(code: str, seen: str, cure: str, line: Line | None = None, level: str | None = None, why: str | None = None) -> Finding:
-    """A finding with its title and reasons from the table."""
+def found(
+    code: str, seen: str, cure: str, line: Line | None = None, level: str | None = None, why: str | None = None, title: str | None = None
+) -> Finding:
+    """A finding with its title and reasons from the table, where no others are given."""
     mistake = MISTAKES[code]
-    return Finding(code, level or mistake.level, mistake.title, seen, why or mistake.why, cure, line)
+    return Finding(code, level or mistake.level, title or mistake.title, seen, why or mistake.why, cure, line)
 
 
 def causes_first(findings: list[Finding]) -> list[Finding]:
     """Notes last; of the others, what can cause others first."""
-    return sorted(findings, key=lambda finding: (finding.level == LEVELS[2], ORDER[finding.code]))
+    return sorted(findings, key=lambda finding: (finding.level == LEVELS[2], rank(finding)))
+
+
+def rank(finding: Finding) -> int:
+    """The place in the order. A loss that can't be right is a mistake like that of MG201, and no sign of bad weights as MG207 else is."""
+    return ORDER["MG201" if finding.code == "MG207" and finding.level == "error" else finding.code]

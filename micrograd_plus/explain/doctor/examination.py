@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..findings import Finding
-from .catalogue import ORDER
+from .catalogue import rank
 from .data import check_data
 from .diagnosis import Diagnosis
 from .loop import check_loop
@@ -60,7 +60,7 @@ def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[s
         *_checked(failed, "data", check_data, observer),
         *_checked(failed, "network", check_network, observer),
     ]
-    known = {finding.code for finding in findings if finding.level != "note"} - {"MG207"}
+    known = {finding.code for finding in findings if finding.level == "error" or (finding.level == "warning" and finding.code != "MG207")}
     explained = set().union(*(CONSEQUENCES.get(code, set()) for code in known))
     if not {"MG406", "MG407", "MG408"} <= explained:
         tried = _checked(failed, "learning rate", check_rates, observer)
@@ -71,7 +71,10 @@ def examined(observer: Observer, subject: str, error: str = "", remarks: tuple[s
         findings = [finding for finding in findings if finding.code not in OF_THE_OPTIMIZER]
     values = max(observer.values.values(), key=len, default=[])
     first, last = (values[0], values[-1]) if values else (None, None)
-    return Diagnosis(_causes(_distinct(findings)), subject, observer.steps, _number(first), _number(last), error, (*remarks, *failed))
+    told = observer.bad is not None or observer.bad_loss is not None  # else a NaN means that a round's loss is not known
+    return Diagnosis(
+        _causes(_distinct(findings)), subject, observer.steps, _number(first, told), _number(last, told), error, (*remarks, *failed)
+    )
 
 
 def _checked(failed: list[str], what: str, check: Callable[..., Iterable[Finding]], *arguments: Any) -> list[Finding]:
@@ -86,13 +89,12 @@ def _checked(failed: list[str], what: str, check: Callable[..., Iterable[Finding
 
 def _causes(findings: list[Finding]) -> list[Finding]:
     """Without what others explain."""
-    known = {finding.code for finding in findings if finding.level != "note"}
-    explained = {consequence for code in known for consequence in CONSEQUENCES.get(code, ()) if ORDER[code] < ORDER[consequence]}
-    return [finding for finding in findings if finding.code not in explained]
+    causes = [finding for finding in findings if finding.level != "note"]
+    return [f for f in findings if not any(f.code in CONSEQUENCES.get(cause.code, ()) and rank(cause) < rank(f) for cause in causes)]
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
+def _number(value: float | None, not_finite: bool) -> float | None:
+    return None if value is None or (math.isnan(value) and not not_finite) else value
 
 
 def _distinct(findings: list[Finding]) -> list[Finding]:

@@ -19,8 +19,16 @@ BINARY = {rules.add, rules.subtract, rules.multiply, rules.divide, rules.maximum
 FAR = 2.0  # nats above ln C: logits then have a standard deviation of about 2 already, where good weights give at most 1
 MAJORITY = 0.9  # share of one class
 RARE = 20.0  # how many times as frequent as the rarest the most frequent class is
+MORE_THAN_ALL = 1.05  # the sum over the classes of exp(log-probability), which is 1
 FEW_CLASSES = 20
 FEW_LABELS = 50
+NO_LOGARITHMS = (
+    "NLLLoss picks the number at the label and changes its sign. Logarithms of probabilities are at most 0; of other numbers it can fall "
+    "below 0, and making it small is not the same as making the right class likely."
+)
+NEGATED = (
+    "backward() and step() make the number small that they are given. Of a loss with a minus before it, that is the largest loss there is."
+)
 
 
 def check_losses(o: Observer) -> Iterator[Finding]:
@@ -28,6 +36,7 @@ def check_losses(o: Observer) -> Iterator[Finding]:
     yield from _labels(o)
     yield from _broadcast(o)
     yield from _twice(o)
+    yield from _negative(o)
     yield from _first_loss(o)
     yield from _rare(o)
 
@@ -116,9 +125,9 @@ def _broadcast(o: Observer) -> Iterator[Finding]:
 
 
 def _origin(tensor: Any, by_output: dict[int, Operation]) -> Operation | None:
-    """The operation that made these values, looking through reshapes and the like."""
+    """The operation that made these values, looking through reshapes, limits and the like."""
     operation = by_output.get(id(tensor))
-    while operation is not None and operation.rule in VIEWS:
+    while operation is not None and operation.rule in VIEWS | {rules.clip}:
         operation = by_output.get(id(operation.inputs[0]))
     return operation
 
@@ -148,6 +157,62 @@ def _twice(o: Observer) -> Iterator[Finding]:
                 cure = "loss = loss_fn(scores, y)  # without the sigmoid" + ("; or BCELoss()" if call.name.startswith("binary") else "")
                 yield found("MG202", seen, cure, line)
                 return
+
+
+def _negative(o: Observer) -> Iterator[Finding]:
+    """A negative log-likelihood of classes that is below 0, as none can be: of what are no log-probabilities, or negated."""
+    for round_ in o.rounds:
+        by_output = {id(operation.out): operation for operation in round_.operations}
+        for call in round_.loss_calls:
+            scores = _values(call.predictions)
+            if call.name != "nll_loss" or scores.ndim < 2 or not np.isfinite(scores).all():
+                continue
+            sums = np.exp(np.minimum(scores.astype(np.float64), 700.0)).sum(axis=1)
+            if np.median(sums) > MORE_THAN_ALL:
+                softmax = _distributions(np.moveaxis(scores, 1, -1).reshape(-1, scores.shape[1]))
+                given = "probabilities, of which each row sums to 1" if softmax else "scores that are no logarithms of probabilities"
+                out = "" if call.out is None or call.out.size != 1 else f"; the first loss is {float(call.out.data.reshape(-1)[0]):.3g}"
+                seen = f"{call.name} is given {given}: from {scores.min():.3g} to {scores.max():.3g}{out}."
+                cure = "NLLLoss()(scores.log_softmax(axis=1), y)  # or CrossEntropyLoss()(scores, y)"
+                yield found(
+                    "MG207", seen, cure, call.line, "error", NO_LOGARITHMS, "Log-probabilities are due, and the logarithm is missing"
+                )
+                return
+        if len(o.optimizers) == 1 and len(round_.losses) == 1 and round_.stepped and round_.loss < 0:
+            operation, negated = _negation(round_.losses[0], by_output)
+            calls = [call for call in round_.loss_calls if call.out is negated and call.kind in ("classes", "binary", "regression")]
+            if operation is not None and calls and (calls[0].out.data >= 0).all():
+                seen = f"{calls[0].name} gave {float(calls[0].out.data.sum()):.3g}, and backward() was called on {round_.loss:.3g}."
+                yield found(
+                    "MG207",
+                    seen,
+                    "loss.backward()  # of the loss itself, without the minus",
+                    operation.line,
+                    "error",
+                    NEGATED,
+                    "A negated loss",
+                )
+                return
+
+
+def _negation(loss: Tensor, by_output: dict[int, Operation]) -> tuple[Operation | None, Any]:
+    """The operation that negates, of a loss that is a negative multiple of a Tensor, and that Tensor."""
+    operation = by_output.get(id(loss))
+    while operation is not None and operation.rule in (rules.sum, rules.mean, rules.reshape) and loss.size == 1:
+        if np.shape(_values(operation.inputs[0])) not in ((), (1,)):
+            return None, None
+        operation = by_output.get(id(operation.inputs[0]))
+    if operation is None:
+        return None, None
+    if operation.rule is rules.negative:
+        return operation, operation.inputs[0]
+    for x, other in (operation.inputs, operation.inputs[::-1]) if len(operation.inputs) == 2 else ():
+        number = _values(other)
+        if operation.rule is rules.multiply and not isinstance(other, Tensor) and number.size == 1 and (number < 0).all():
+            return operation, x
+    if operation.rule is rules.subtract and not isinstance(operation.inputs[0], Tensor) and not np.any(operation.inputs[0]):
+        return operation, operation.inputs[1]
+    return None, None
 
 
 def _distributions(values: np.ndarray) -> bool:
