@@ -124,13 +124,14 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_doctor)
+    parser.usage = "%(prog)s [-h] [--json] FILE.py [ARGS ...]"
     parser.description = (
         "Run a training script, follow its steps for some seconds, and report mistakes in its loop, loss, data and network. "
-        "Exit code 0: nothing found; 1: warnings or errors; 2: no script."
+        "Exit code 0: nothing but notes; 1: warnings or errors; 2: no script, or no training step was seen."
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("file", metavar="FILE.py", help="the script; what it prints is not shown")
-    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
+    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="what the script finds in sys.argv, if anything")
 
 
 def _train(options: argparse.Namespace, interrupts: Interrupts) -> None:
@@ -186,7 +187,7 @@ def _doctor(options: argparse.Namespace, interrupts: Interrupts) -> int:
         print(diagnosis.to_json())  # noqa: T201 - the command line speaks here
     else:
         show(diagnosis, sys.stdout)
-    return 0 if diagnosis.healthy else 1
+    return 2 if diagnosis.unseen else 0 if diagnosis.healthy else 1
 
 
 def _by_data(option: str) -> str:

@@ -1,5 +1,7 @@
 """The doctor on data of all kinds: what it counts, what it refuses, and what it says where it saw nothing."""
 
+import json
+import re
 import sys
 import textwrap
 
@@ -18,7 +20,9 @@ from micrograd_plus import (
     diagnose,
     set_seed,
 )
+from micrograd_plus.cli import main
 from micrograd_plus.explain.doctor import script
+from micrograd_plus.explain.doctor.diagnosis import shortened
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -141,3 +145,112 @@ def test_fixed_points_beside_the_inputs_are_no_constant_inputs(run):
             optimizer.step()
         """)
     assert diagnosis.codes == [] and diagnosis.error == "" and diagnosis.steps == 60
+
+
+# -- what is not seen ----------------------------------------------------------------------------------------------------
+
+TRAINING = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from micrograd_plus import *
+
+def train(steps=60):
+    set_seed(0)
+    x = np.random.randn(200, 4)
+    y = (x[:, 0] > 0).astype(int)
+    model = Sequential(Linear(4, 16), ReLU(), Linear(16, 2))
+    optimizer = Adam(model.parameters(), lr=0.01)
+    while steps != 0:
+        loss = CrossEntropyLoss()(model(x), y)
+        loss.backward()
+        optimizer.step()
+        steps -= 1
+
+"""
+THREAD = "thread = threading.Thread(target=train, args=({steps},))\nthread.start()\nthread.join()\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "steps"),
+    [
+        (THREAD, 60),
+        (THREAD, -1),
+        ("ThreadPoolExecutor(2).submit(train, {steps}).result()\n", 60),
+        ("ThreadPoolExecutor(2).submit(train, {steps}).result()\n", -1),
+        ("Linear(4, 2)(np.zeros((3, 4)))\n" + THREAD, 60),
+    ],
+)
+def test_a_thread_that_trains_is_followed(start, steps, run):
+    diagnosis = run(TRAINING + start.format(steps=steps))
+    assert diagnosis.codes == ["MG101"] and diagnosis.error == "" and diagnosis.steps >= 60
+    assert "optimizer.zero_grad()" in diagnosis[0].cure or steps == 60  # the thread's own names, where it is interrupted
+
+
+def test_a_second_thread_does_not_disturb_the_first(run):
+    healthy = TRAINING.replace("        loss.backward", "        optimizer.zero_grad()\n        loss.backward")
+    both = healthy + "threads = [threading.Thread(target=train) for _ in range(3)]\n[t.start() for t in threads]\ntrain()\n"
+    diagnosis = run(both + "[t.join() for t in threads]\n")
+    assert diagnosis.codes == [] and diagnosis.steps == 60 and diagnosis.error == ""
+
+
+def test_an_error_in_a_thread_is_told(run):
+    diagnosis = run(TRAINING + "thread = threading.Thread(target=train, args=('6',))\nthread.start()\nthread.join()\n")
+    assert diagnosis.error.rstrip().endswith("TypeError: unsupported operand type(s) for -=: 'str' and 'int'")
+    assert "train.py" in diagnosis.error and not diagnosis.healthy
+
+
+BY_GRADIENTS = """
+from micrograd_plus import *
+model = Linear(2, 1)
+for _ in range(5):
+    for p, g in zip(model.parameters(), gradients((model([[1.0, 2.0]]) ** 2).mean(), list(model.parameters()))):
+        p.data -= 0.1 * g.data
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "from micrograd_plus import Linear\nprint(Linear(2, 3)([1.0, 2.0]))\n",
+            r"A model was called \(train.py, line 2\), but no backward",
+        ),
+        (BY_GRADIENTS, "computed by gradients() or a transform: such a training is not followed. Compute them by loss.backward()"),
+        ("import subprocess\n", "No model was called. Does the script need arguments, or does it train in another process?"),
+        ("from micrograd_plus import *\n(Linear(2, 1)([1.0, 2.0]) ** 2).sum().backward()\n", "ran 1 time, and no parameter changed"),
+    ],
+)
+def test_a_script_that_never_trains_gets_no_clean_bill(text, reason, run):
+    diagnosis = run(text)
+    assert diagnosis.unseen and not diagnosis.healthy
+    assert str(diagnosis).startswith("train.py: no training step seen; nothing to go by.\n\nThe doctor looks at training steps: ")
+    assert reason.replace("\\", "") in diagnosis.remarks[0]
+
+
+def test_the_command_has_an_exit_code_for_it_and_needs_no_arguments(tmp_path, capsys):
+    path = tmp_path / "train.py"
+    path.write_text("x = 3\n")
+    assert main(["doctor", str(path)]) == 2
+    assert "no training step seen" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["doctor", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "FILE.py [ARGS ...]" in text and "2: no script, or no training step was seen" in text
+
+
+# -- what is told --------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_is_told_as_such(run):
+    text = TRAINING.replace("        loss.backward", "        optimizer.zero_grad()\n        loss.backward")
+    for value in ("nan", "inf"):
+        diagnosis = run(text.replace("model(x), y)", f"model(x), y) + (0.0 if steps != 57 else np.{value})") + "train()\n")
+        assert re.search(rf"loss 0\.\d+ to {value}; 1 error", diagnosis.summary()), diagnosis.summary()
+        assert json.loads(diagnosis.to_json())["last_loss"] == value
+
+
+def test_long_lines_are_shortened():
+    line = "loss = " + " + ".join(["loss"] * 40)
+    assert shortened(line) == line[:90] + " ..." and len(shortened(line)) == 94
+    assert shortened("loss.backward()") == "loss.backward()"

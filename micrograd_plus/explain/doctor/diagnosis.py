@@ -23,7 +23,9 @@ class Diagnosis:
         first_loss, last_loss: of those steps; None where there were none.
         error: what the script raised, as its last lines would have told it; "" if it raised nothing.
         remarks: what else there is to say of the examination.
-        healthy: whether nothing of level warning or above was found, and the script raised nothing.
+        raised_by: what raised the error.
+        healthy: whether training was seen, nothing of level warning or above was found, and nothing was raised.
+        unseen: whether there is nothing to go by: no training step was seen, nothing was found, and nothing was raised.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Diagnosis:
         self.findings = causes_first(findings)
         self.subject, self.steps, self.error, self.remarks = subject, steps, error, remarks
         self.first_loss, self.last_loss = first_loss, last_loss
+        self.raised_by = "The script"
 
     @property
     def codes(self) -> list[str]:
@@ -47,7 +50,15 @@ class Diagnosis:
 
     @property
     def healthy(self) -> bool:
-        return not self.error and all(finding.level == "note" for finding in self.findings)
+        return self.steps > 0 and not self.error and not self._serious
+
+    @property
+    def unseen(self) -> bool:
+        return not self.steps and not self.error and not self._serious
+
+    @property
+    def _serious(self) -> bool:
+        return any(finding.level != "note" for finding in self.findings)
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
@@ -69,7 +80,8 @@ class Diagnosis:
             for level in ("error", "warning", "note")
             if (count := sum(finding.level == level for finding in self.findings))
         ]
-        return f"{self.subject}: {steps}{loss}; {', '.join(counts) or 'nothing found'}."
+        nothing = "nothing found" if self.steps else "nothing to go by"
+        return f"{self.subject}: {steps}{loss}; {', '.join(counts) or nothing}."
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -94,16 +106,22 @@ class Diagnosis:
             where = "" if finding.line is None else f"  ({finding.line})"
             lines += ["", f"{finding.code} {finding.level}: {finding.title}{where}"]
             if finding.line is not None and finding.line.text:
-                lines.append(f"    > {finding.line.text}")
+                lines.append(f"    > {shortened(finding.line.text)}")
             for label, text in (("seen", finding.seen), ("why", finding.why), ("cure", finding.cure), ("more", finding.link)):
                 lines += [f"    {label + ':':<6}{text}"] if label in ("cure", "more") else _paragraph(label, text)
         for remark in self.remarks:
             lines += ["", *textwrap.wrap(remark, WIDTH)]
         if self.error:
-            lines += ["", "The script raised:", textwrap.indent(self.error.rstrip(), "    ")]
+            lines += ["", f"{self.raised_by} raised:", textwrap.indent(self.error.rstrip(), "    ")]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+
+def shortened(code: str) -> str:
+    """A line of code, with its end left out where it is too long to be read."""
+    longest = WIDTH - 6
+    return code if len(code) <= longest else f"{code[: longest - 4]} ..."
 
 
 def _paragraph(label: str, text: str) -> list[str]:

@@ -82,7 +82,9 @@ def diagnose(model: Module, batch_or_loader: Any, loss_fn: Callable[..., Tensor]
                 error = f"{type(raised).__name__}: {raised}"
             observer.finish()
         remarks = ("Hooks of the model were left out: they may change what is yours.",) if has_hooks(model) else ()
-        return examined(observer, names.get(id(model), "the model"), error, remarks, optimizer is not None)
+        diagnosis = examined(observer, names.get(id(model), "the model"), error, remarks, optimizer is not None)
+        diagnosis.raised_by = "A training step"
+        return diagnosis
 
 
 def _train(model: Module, batches: Any, loss_fn: Callable[..., Tensor], optimizer: Optimizer | None) -> None:

@@ -3,7 +3,7 @@
 from typing import Any, TextIO
 
 from ..findings import Finding
-from .diagnosis import Diagnosis
+from .diagnosis import Diagnosis, shortened
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "note": "bold blue"}
 
@@ -41,7 +41,7 @@ def _show(diagnosis: Diagnosis, console: Any) -> None:
         console.print(Text(remark))
     if diagnosis.error:
         console.print()
-        console.print(Text("The script raised:", "bold red"))
+        console.print(Text(f"{diagnosis.raised_by} raised:", "bold red"))
         console.print(Padding(Text(diagnosis.error.rstrip()), (0, 0, 0, 2)))
 
 
@@ -55,7 +55,7 @@ def _body(finding: Finding) -> Any:
     if finding.line is not None:
         place = Text(str(finding.line), "cyan")
         if finding.line.text:
-            place.append(f"  {finding.line.text}", "default")
+            place.append(f"  {shortened(finding.line.text)}", "default")
         table.add_row("where", place)
     table.add_row("seen", Text(finding.seen))
     table.add_row("why", Text(finding.why))

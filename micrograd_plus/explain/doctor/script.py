@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
     sys.path[0] = str(Path(file).parent)
     remarks: tuple[str, ...] = ()
     observer, error = Observer(), ""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    in_thread: list[str] = []
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), _threads(observer, in_thread):
         with observer:
             try:
                 names = runpy.run_path(file, run_name="__main__")
@@ -108,7 +110,48 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
                     remarks = ("Under the doctor, compiled functions run eagerly; where the script asked for native code, it was left.",)
                 elif not isinstance(end, Enough) and not observer.truncated:
                     error = _told(end)
-        return examined(observer, Path(path).name, error, remarks)
+        diagnosis = examined(observer, Path(path).name, error or "".join(in_thread[:1]), remarks)
+        if diagnosis.unseen:
+            diagnosis.remarks += (_unseen(observer),)
+        return diagnosis
+
+
+@contextlib.contextmanager
+def _threads(observer: Observer, errors: list[str]) -> Iterator[None]:
+    """Within, errors that end a thread are noted, and the end of the thread that is followed as the main thread's is."""
+    before = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        error = arguments.exc_value
+        if error is not None and observer.follows_this_thread:
+            observer.look_around(_frames(error))
+        if error is not None and not isinstance(error, Enough) and not observer.truncated:
+            errors.append(_told(error))
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def _unseen(observer: Observer) -> str:
+    """Why no training step may have been seen."""
+    if observer.walks and not observer.backwards:
+        reason = (
+            "Gradients were computed by gradients() or a transform: such a training is not followed. "
+            "Compute them by loss.backward() for the time of the examination."
+        )
+    elif observer.backwards:
+        reason = f"backward() ran {observer.backwards} {'time' if observer.backwards == 1 else 'times'}, and no parameter changed after it."
+    elif observer.calls:
+        reason = f"A model was called ({observer.calls[0].line}), but no backward() ran. Does the script only predict?"
+    else:
+        reason = (
+            "No model was called. Does the script need arguments, or does it train in another process? "
+            "Only what runs in the script's own process is seen."
+        )
+    return f"The doctor looks at training steps: backward(), and a change of the parameters after it. {reason}"
 
 
 def _frames(error: BaseException) -> list[Any]:
