@@ -18,11 +18,13 @@ from micrograd_plus import (
     Sequential,
     debug,
     diagnose,
+    normalize,
     set_seed,
 )
 from micrograd_plus.cli import main
 from micrograd_plus.explain.doctor import script
 from micrograd_plus.explain.doctor.diagnosis import shortened
+from micrograd_plus.explain.doctor.observation import Observer
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4)).astype(np.float32)
@@ -254,3 +256,117 @@ def test_long_lines_are_shortened():
     line = "loss = " + " + ".join(["loss"] * 40)
     assert shortened(line) == line[:90] + " ..." and len(shortened(line)) == 94
     assert shortened("loss.backward()") == "loss.backward()"
+
+
+# -- odd data ------------------------------------------------------------------------------------------------------------
+
+
+class Untouched(Module):
+    """Fails where it is called."""
+
+    def __init__(self):
+        self.weight = Parameter([1.0])
+
+    def forward(self, x):
+        raise AssertionError("the model was called")
+
+
+NAMES = ["cat", "dog", "cow"] * 20
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ((X[:0], Y[:0]), r"at least one example in a batch, got inputs of shape \(0, 4\)\. Look at how they were made"),
+        ([(X, Y[:0])], r"got targets of shape \(0,\)"),
+        ((X, NAMES), r"targets must be numbers, got text, such as 'cat'\. Number the classes: names, y = np.unique"),
+        ((X, np.array(NAMES)), "targets must be numbers, got text"),
+        ((X, np.array(NAMES, dtype=object)), "targets must be numbers, got text"),
+        ((np.array(NAMES), Y), r"inputs must be numbers, got text, such as 'cat'\. Convert words and names to numbers"),
+        ((X.tolist(), NAMES), "targets must be numbers, got text"),
+        ((X.astype(object), Y), r"inputs must be numbers, got an array of dtype object\. Convert it: np.asarray"),
+    ],
+)
+def test_data_that_are_none_are_refused_before_anything_runs(batches, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        diagnose(Untouched(), batches, CrossEntropyLoss())
+
+
+class Table2:
+    """What pandas' tables have of an array."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        (X.tolist(), Y.tolist()),
+        [X.tolist(), Y.tolist()],
+        (X, Y.tolist()),
+        (Table2(X), Table2(Y)),
+        [(X[:30].tolist(), Y[:30].tolist()), (X[30:].tolist(), Y[30:].tolist())],
+    ],
+)
+def test_lists_and_tables_are_as_good_as_arrays(batches):
+    diagnosis = diagnose(model_of(), batches, CrossEntropyLoss())
+    assert diagnosis.codes == [] and diagnosis.steps == 40 and diagnosis.error == "" and diagnosis.remarks == ()
+
+
+def test_an_error_of_the_model_is_not_of_a_script():
+    text = str(diagnose(model_of(5), (X, Y), CrossEntropyLoss()))
+    assert "A training step raised:\n    ValueError: " in text and "script" not in text
+
+
+# -- cures of gaps -------------------------------------------------------------------------------------------------------
+
+
+def spoilt(kind):
+    x = RNG.normal(size=(60, 4))
+    if kind == "before standardising":
+        x[3, 2] = np.nan
+    elif kind == "constant":
+        x[:, 1] = 7
+    return x
+
+
+@pytest.mark.parametrize("kind", ["before standardising", "constant"])
+def test_a_column_of_nan_is_cured_where_it_was_made(kind):
+    x = spoilt(kind)
+    with np.errstate(all="ignore"):
+        standardised = (x - x.mean(0)) / x.std(0)
+    finding = diagnose(model_of(), (standardised, Y), CrossEntropyLoss())[0]
+    assert finding.code == "MG303" and "1 feature is NaN in every example. It may have been standardised: a single NaN" in finding.seen
+    cured = cured_by(finding.cure, x)
+    assert len(cured["X"]) >= 59 and diagnose(model_of(), (cured["X"], cured["y"]), CrossEntropyLoss()).healthy
+
+
+def test_gaps_are_cured_by_leaving_rows_out_or_by_filling():
+    few, many = spoilt(""), spoilt("")
+    few[3, 2], few[5, 0] = np.nan, np.inf
+    many[np.arange(60), np.arange(60) % 4] = np.nan
+    for x, left in ((few, 58), (many, 60)):
+        cured = cured_by(diagnose(model_of(), (x, Y), CrossEntropyLoss())[0].cure, x)
+        assert len(cured["X"]) == left and np.isfinite(cured["X"]).all()
+    few[:, 1] = many[:, 1] = np.nan
+    assert (
+        " 2 of 4 features are NaN in every example. Each may"
+        in diagnose(model_of(), (np.where(np.arange(4) < 2, np.nan, few), Y), CrossEntropyLoss())[0].seen
+    )
+
+
+def cured_by(cure, x):
+    """The variables after a cure."""
+    variables = {"X": x, "y": Y, "np": np, "normalize": normalize}
+    exec(cure, variables)
+    return variables
+
+
+def test_a_script_that_computes_for_long_is_ended_and_that_is_said(run, monkeypatch):
+    monkeypatch.setattr(script, "Observer", lambda: Observer(patience=0.05))
+    diagnosis = run("from micrograd_plus import *\nx = Tensor([1.0])\nwhile True:\n    x = x * 1.0\n")
+    assert "The script computed for 0.05 seconds without one, and was ended" in diagnosis.remarks[0]

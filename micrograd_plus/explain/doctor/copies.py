@@ -132,7 +132,8 @@ def batches_of(batch_or_loader: Any) -> Iterable[Any]:
         loader.generator = copy.deepcopy(given.generator)
         return loader
     if isinstance(given, (tuple, list)):
-        if len(given) >= 2 and all(_is_array(part) or _is_arrays(part) for part in given) and not all(_is_arrays(part) for part in given):
+        parts = [_is_array(part) or _is_arrays(part) or _is_numbers(part) for part in given]
+        if len(given) >= 2 and all(parts) and not all(_is_arrays(part) for part in given):
             return [given]
         return given
     if isinstance(given, Iterator):
@@ -149,25 +150,58 @@ def as_batch(batch: Any) -> Batch:
     """A batch's inputs and targets, as copies: the last part is the targets, all before are what the model is called with.
 
     Raises:
-        TypeError: a batch that has no two parts.
+        TypeError: a batch that has no two parts, or whose parts are no numbers.
+        ValueError: a batch without examples.
     """
     if not isinstance(batch, (tuple, list)) or len(batch) < 2:
         raise TypeError(f"a batch must be (x, y), inputs and targets, got {type(batch).__name__}. A DataLoader yields such pairs.")
     *inputs, targets = batch
     if len(inputs) == 1 and _is_arrays(inputs[0]):
         inputs = list(inputs[0])
-    return tuple(_copied(x) for x in inputs), _copied(targets)
+    return tuple(_copied(x, "inputs") for x in inputs), _copied(targets, "targets")
 
 
 def _is_array(x: Any) -> bool:
-    return isinstance(x, (np.ndarray, Tensor))
+    return isinstance(x, (np.ndarray, Tensor)) or (hasattr(x, "__array__") and not isinstance(x, np.generic))  # such as pandas' tables
 
 
 def _is_arrays(x: Any) -> bool:
     return isinstance(x, (tuple, list)) and len(x) > 0 and all(map(_is_array, x))
 
 
-def _copied(x: Any) -> Any:
+def _is_numbers(x: Any) -> bool:
+    """Whether it is a list of numbers, or of lists of them, all of one length; or of words, which are refused later."""
+    if not isinstance(x, list) or not x or any(map(_is_array, x)) or any(isinstance(row, tuple) for row in x):
+        return False
+    try:
+        return np.array(x).dtype.kind in "fiubU"
+    except ValueError:
+        return False
+
+
+def _copied(x: Any, what: str) -> Any:
+    if isinstance(x, str):
+        x = [x]
     if isinstance(x, Tensor):
-        return Tensor(x._data.copy(), x._requires_grad, x.dtype)
-    return np.array(x) if isinstance(x, np.ndarray) else x
+        copied: Any = Tensor(x._data.copy(), x._requires_grad, x.dtype)
+    elif _is_array(x) or _is_numbers(x):
+        copied = np.array(x)
+    else:
+        return x
+    if copied.ndim and not len(copied):
+        raise ValueError(
+            f"diagnose() needs at least one example in a batch, got {what} of shape {copied.shape}. Look at how they were made."
+        )
+    if isinstance(copied, np.ndarray) and copied.dtype.kind not in "fiubc":
+        raise TypeError(_no_numbers(copied, what))
+    return copied
+
+
+def _no_numbers(array: np.ndarray, what: str) -> str:
+    words = [value for value in array.reshape(-1)[:1000] if isinstance(value, str)]
+    if not words:
+        return f"{what} must be numbers, got an array of dtype {array.dtype}. Convert it: np.asarray(x, dtype=np.float32)."
+    cure = (
+        "Number the classes: names, y = np.unique(y, return_inverse=True)." if what == "targets" else "Convert words and names to numbers."
+    )
+    return f"{what} must be numbers, got text, such as {str(words[0])!r}. {cure}"

@@ -78,14 +78,27 @@ def _inputs_not_finite(o: Observer) -> Iterator[Finding]:
         wrong = _not_finite(array)
         if wrong is not None:
             name = next((name for name, known in o.arrays.items() if known is array), "the inputs")
-            cure = f"keep = np.isfinite({'X' if ' ' in name else name}).reshape(len(X), -1).all(1); X, y = X[keep], y[keep]"
-            columns = wrong.reshape(-1, wrong.shape[-1]).all(axis=0) if wrong.ndim > 1 else np.zeros(1, bool)
-            seen = _told(array, wrong, name)
-            if columns.any():
-                seen += f" {int(columns.sum())} features are so in every example: a constant one was divided by its standard deviation, 0?"
-                cure = "X, mean, std = normalize(X)  # which leaves constant features at 0"
-            yield found("MG303", seen, cure, call.line)
+            yield found("MG303", *_gaps(array, wrong, name), call.line)
             return
+
+
+def _gaps(array: np.ndarray, wrong: np.ndarray, name: str) -> tuple[str, str]:
+    """What was seen, and a cure that leaves something over."""
+    x = name if name.isidentifier() else "X"
+    seen = _told(array, wrong, name)
+    rows = wrong.reshape(len(wrong), -1) if wrong.ndim else wrong.reshape(1, 1)
+    keep = f"keep = np.isfinite({x}).reshape(len({x}), -1).all(1); {x}, y = {x}[keep], y[keep]"
+    count = int((rows.all(axis=0) & np.isnan(array.reshape(rows.shape)).all(axis=0)).sum())
+    if len(rows) > 1 and count:
+        what = "feature is NaN in every example. It" if count == 1 else f"of {rows.shape[1]} features are NaN in every example. Each"
+        seen += (
+            f" {count} {what} may have been standardised: a single NaN makes its column's mean NaN, "
+            "and a constant column is divided by its standard deviation, 0."
+        )
+        return seen, f"{keep}; {x}, mean, std = normalize({x})  # with the raw {x}, instead of ({x} - mean) / std"
+    if len(rows) > 1 and rows.any(axis=1).mean() > 0.5:  # few examples are whole
+        return seen, f"{x} = np.where(np.isfinite({x}), {x}, np.nanmedian({x}, axis=0))  # most examples have a gap"
+    return seen, keep
 
 
 def _targets_not_finite(o: Observer) -> Iterator[Finding]:

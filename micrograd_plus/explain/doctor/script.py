@@ -93,7 +93,7 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
     sys.argv = [path, *arguments]
     sys.path[0] = str(Path(file).parent)
     remarks: tuple[str, ...] = ()
-    observer, error = Observer(), ""
+    observer, error, ended = Observer(), "", False
     in_thread: list[str] = []
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), _threads(observer, in_thread):
         with observer:
@@ -104,6 +104,7 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
             except (Exception, SystemExit, Enough) as end:  # while it is handled, the script's variables are there
                 observer.look_around(_frames(end))
                 observer.finish()
+                ended = isinstance(end, Enough)
                 if isinstance(end, SystemExit):
                     error = f"SystemExit: {end.code}" if end.code not in (None, 0) and not observer.steps else ""
                 elif _of_compiled_code(end):
@@ -112,7 +113,7 @@ def run(path: str, arguments: Sequence[str]) -> Diagnosis:
                     error = _told(end)
         diagnosis = examined(observer, Path(path).name, error or "".join(in_thread[:1]), remarks)
         if diagnosis.unseen:
-            diagnosis.remarks += (_unseen(observer),)
+            diagnosis.remarks += (_unseen(observer, ended),)
         return diagnosis
 
 
@@ -135,9 +136,11 @@ def _threads(observer: Observer, errors: list[str]) -> Iterator[None]:
         threading.excepthook = before
 
 
-def _unseen(observer: Observer) -> str:
+def _unseen(observer: Observer, ended: bool) -> str:
     """Why no training step may have been seen."""
-    if observer.walks and not observer.backwards:
+    if ended:
+        reason = f"The script computed for {observer.patience:g} seconds without one, and was ended. Give it less data before its training."
+    elif observer.walks and not observer.backwards:
         reason = (
             "Gradients were computed by gradients() or a transform: such a training is not followed. "
             "Compute them by loss.backward() for the time of the examination."
