@@ -273,3 +273,78 @@ def test_a_sigmoid_is_seen_behind_limits(run, limited):
     """
     assert run(text.format(limited))[0].code == "MG202"
     assert not run(text.format(limited).replace("BCEWithLogitsLoss", "BCELoss")).codes
+
+
+# -- gradients that never arrive -----------------------------------------------------------------------------------------
+
+CUT = """
+X = rng.normal(size=(300, 4))
+y = (X[:, :1] > 0).astype(float)
+model = Sequential(Linear(4, 16), ReLU(), Linear(16, 1), Sigmoid())
+optimizer = Adam(model.parameters(), lr=0.01)
+for step in range(40):
+    {forward}
+    loss = {loss}
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+SAME = "MSELoss()(out, y)"
+
+
+@pytest.mark.parametrize(
+    ("forward", "loss", "at"),
+    [
+        ("out = Tensor(model(X).numpy(), requires_grad=True)", SAME, "out = "),
+        ("out = Tensor(model(X).data, requires_grad=True)", SAME, "out = "),
+        ("out = model(X).data.round()", "MSELoss()(Tensor(out, requires_grad=True), y)", "loss = "),
+        ("out = Tensor(np.round(model(X).data) + 0.0, requires_grad=True)", SAME, "out = "),
+    ],
+)
+def test_a_loss_that_no_parameter_reaches_is_told_with_the_line_where_the_graph_was_cut(run, forward, loss, at):
+    finding = run(CUT.format(forward=forward, loss=loss))[0]
+    assert finding.code == "MG105" and "None of the 4 parameters" in finding.seen
+    assert finding.line.text.startswith(at)
+
+
+def test_a_forward_pass_without_recording_is_told_too(run):
+    text = CUT.format(forward="with no_grad(): p = model(X)\n    out = Tensor(p.data, requires_grad=True)", loss=SAME)
+    finding = run(text)[0]
+    assert finding.code == "MG105" and "no_grad()" in finding.seen
+
+
+@pytest.mark.parametrize(
+    ("forward", "loss", "at", "how"),
+    [
+        ("p = model(X)\n    hard = where(p > 0.5, 1.0, 0.0)", "((hard - y) ** 2 + 0 * p).mean()", "hard = ", "a product with 0"),
+        ("p, target = model(X), Tensor(y)", "((10 * p).clip(20.0, 30.0) - target).mean()", "loss = ", "beyond the limits"),
+        ("p = model(X)", "(where(p > 2, p, 1.0) - y).mean()", "loss = ", "other branch"),
+    ],
+)
+def test_gradients_that_are_all_0_are_told_with_what_makes_them_so(run, forward, loss, at, how):
+    finding = run(CUT.format(forward=forward, loss=loss))[0]
+    assert (finding.code, finding.title) == ("MG105", "All gradients are 0") and how in finding.seen
+    assert finding.line.text.startswith(at)
+    assert "MG105" not in run(CUT.format(forward="out = model(X)", loss=SAME)).codes
+
+
+def test_gradients_that_dead_units_make_0_are_those_units(run):
+    text = CUT.format(forward="out = (model(X) - 2).relu()", loss="((out - y) ** 2).mean()")
+    diagnosis = run(text)
+    assert diagnosis[0].code == "MG401" and not diagnosis.remarks
+
+
+def test_inputs_that_are_optimised_themselves_are_no_mistake(run):
+    diagnosis = run("""
+    model = Sequential(Linear(4, 16), Tanh(), Linear(16, 1))
+    for p in model.parameters():
+        p.requires_grad = False
+    image = Tensor(rng.normal(size=(8, 4)), requires_grad=True)
+    optimizer = Adam([image], lr=0.05)
+    for step in range(40):
+        loss = ((model(image) - 1.0) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """)
+    assert "MG105" not in diagnosis.codes

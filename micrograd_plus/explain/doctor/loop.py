@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ... import rules
 from ...layers import Module, Parameter
 from ...layers.normalisation import ChannelNorm
 from ...tensor import Tensor
@@ -13,10 +14,15 @@ from ..findings import Finding
 from ..lines import Line
 from .catalogue import found
 from .observation import Observer
-from .records import Call, Round, sensitive
+from .records import Call, Operation, Round, sensitive
 
 LISTED = 4  # names in a list
 MANY_STEPS = 3  # from where on a habit is no accident
+ENDS = {
+    rules.multiply: "Their way to the loss ends in a product with 0",
+    rules.clip: "Their way to the loss ends where all numbers are beyond the limits of clip()",
+    rules.where: "Their way to the loss ends where where() takes the other branch everywhere",
+}
 
 
 def check_loop(o: Observer, raised: bool = False) -> Iterator[Finding]:
@@ -169,11 +175,59 @@ def _without_gradient(o: Observer) -> Iterator[Finding]:
     if o.second_order:  # a loss of derivatives does not depend on what is only added
         used_somewhere = {key for round_ in o.rounds for key in round_.leaves}
         never = [p for p in never if id(p) not in used_somewhere]
-    if not never or not any(key in o.got_gradient for key in candidates):
+    if not never:
+        yield from _only_zeros(o, candidates, names)
         return
     share = f"{len(never)} of {len(candidates)} parameters never got a gradient: {listed([name_of(p, names) for p in never])}."
+    if not any(key in o.got_gradient for key in candidates):
+        trained = any(isinstance(p, Parameter) for p in o.got_gradient.values())
+        if trained or not _takes_part(o, candidates):  # then it is another mistake
+            return
+        share = f"None of the {len(candidates)} parameters ever got a gradient: {listed([name_of(p, names) for p in never])}."
     where, cure, line = _where_lost(o, never)
     yield found("MG105", f"{share} {where}", cure, line)
+
+
+def _takes_part(o: Observer, candidates: dict[int, Tensor]) -> bool:
+    """Whether what is computed uses any of these parameters, recorded or not."""
+    owners = [id(m) for root in o.roots for _, m in root.named_modules() if any(id(value) in candidates for value in vars(m).values())]
+    return any(key in candidates for round_ in o.rounds for key in round_.leaves) or any(key in o.called for key in owners)
+
+
+def _only_zeros(o: Observer, candidates: dict[int, Tensor], names: dict[int, str]) -> Iterator[Finding]:
+    """Gradients that are all 0 because the loss depends on the parameters through a step function, or through a product with 0."""
+    rounds = [round_ for round_ in o.rounds if round_.operations and round_.losses and round_.gradients]
+    gradients = [round_.gradients[key] for round_ in rounds for key in candidates if key in round_.gradients]
+    if len(o.rounds) < MANY_STEPS or not gradients or any(g.any() for g in gradients):
+        return
+    ending = next((operation for operation in reversed(rounds[0].operations) if _ends_here(operation)), None)
+    if ending is None or ending.rule not in ENDS:
+        return
+    seen = f"In every step the gradients of all {len(candidates)} parameters were exactly 0. {ENDS[ending.rule]} in {ending.line}."
+    line, step = ending.line, _step_function(rounds[0]) if ending.rule is rules.multiply else None
+    if step is not None:
+        line = step
+        seen += f" What else the loss is computed of was made without a gradient in {step}: {_text(step)}."
+    why = "Rounding, comparing and argmax are step functions: a small change of a parameter changes nothing, so their slope is 0."
+    cure = "loss = loss_fn(predictions, y)  # of the predictions themselves; compare, round and argmax only what is printed"
+    yield found("MG105", seen, cure, line, why=why, title="All gradients are 0")
+
+
+def _ends_here(operation: Operation) -> bool:
+    """Whether a gradient that is not 0 arrives at an operation, and nothing but 0 goes on."""
+    g = operation.out._grad
+    if g is None or not g.any():
+        return False
+    below = [x for x in operation.inputs if isinstance(x, Tensor) and x._requires_grad]
+    return all(x._node is not None and x._grad is not None and not x._grad.any() for x in below)
+
+
+def _step_function(round_: Round) -> Line | None:
+    """The line in which numbers without a gradient were made of results of the round."""
+    made = [(position, operation.out, operation.line) for position, operation in round_.untracked if operation.rule is rules.where]
+    made += [(position, leaf, leaf._line) for position, leaf in round_.constants]
+    shapes = [operation.out.shape for operation in round_.operations]
+    return next((line for position, x, line in made if line is not None and x.ndim and x.shape in shapes[:position]), None)
 
 
 def _break_of_all(o: Observer) -> str:
@@ -218,7 +272,10 @@ def _dead_end(round_: Round, wanted: set[int]) -> tuple[Line | None, str] | None
         return None
     i, operation = ends[-1]
     value = operation.out
-    leaves = [leaf for position, leaf in round_.constants if position > i]
+    later = {id(x): x for op in round_.operations[i + 1 :] for x in op.inputs if isinstance(x, Tensor)}
+    earlier = {id(x) for op in round_.operations[: i + 1] for x in op.inputs if isinstance(x, Tensor)}
+    new = [x for key, x in later.items() if key in round_.leaves and key not in earlier | wanted and not isinstance(x, Parameter)]
+    leaves = [*[x for x in new if hasattr(x, "_line")], *[leaf for position, leaf in round_.constants if position > i]]
     for leaf in leaves:
         if np.shares_memory(leaf._data, value._data) or (leaf.shape == value.shape and np.array_equal(leaf._data, value._data)):
             return leaf._line, f"Their way to the loss ends in {leaf._line}, where a Tensor is made of bare values: {_text(leaf._line)}."
