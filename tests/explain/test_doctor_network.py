@@ -348,3 +348,46 @@ def test_inputs_that_are_optimised_themselves_are_no_mistake(run):
         optimizer.step()
     """)
     assert "MG105" not in diagnosis.codes
+
+
+# -- large targets -------------------------------------------------------------------------------------------------------
+
+PRICES = """
+X = rng.normal(size=(400, 3))
+y = {mean} + {std} * X[:, :1]
+model = Sequential(Linear(3, 32), ReLU(), Linear(32, 1))
+optimizer = {optimizer}
+for step in range({steps}):
+    loss = {loss}()(model(X), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+SCALED = "model = ", "y = (y - y.mean()) / y.std()\nmodel = "
+FAST, SLOW = "SGD(model.parameters(), lr=0.01)", "Adam(model.parameters(), lr=0.01)"
+
+
+@pytest.mark.parametrize(("mean", "std"), [(300_000, 50_000), (300, 50)])
+def test_a_rate_at_which_large_targets_overflow_comes_first(run, mean, std):
+    text = PRICES.format(mean=mean, std=std, optimizer=FAST, loss="MSELoss", steps=40)
+    diagnosis = run(text)
+    assert diagnosis.codes == ["MG407"]
+    assert "The targets go from" in diagnosis[0].seen and "y.std()" in diagnosis[0].cure
+    assert not run(text.replace(*SCALED)).codes
+    rate = diagnosis[0].cure.rpartition("= ")[2]
+    assert not run(text.replace("lr=0.01", f"lr={rate}")).codes
+
+
+@pytest.mark.parametrize("loss", ["MSELoss", "L1Loss"])
+def test_targets_that_no_step_comes_near_are_told(run, loss):
+    text = PRICES.format(mean=300_000, std=50_000, optimizer=SLOW, loss=loss, steps=40)
+    diagnosis = run(text)
+    assert diagnosis.codes == ["MG408"] and "y.std()" in diagnosis[0].cure
+    assert diagnosis[0].title.endswith("for such targets")
+    assert not run(text.replace(*SCALED)).codes
+
+
+@pytest.mark.parametrize(("mean", "std"), [(300, 50), (100, 1)])
+@pytest.mark.parametrize("loss", ["MSELoss", "L1Loss"])
+def test_targets_that_are_come_near_to_in_time_are_no_mistake(run, mean, std, loss):
+    assert not run(PRICES.format(mean=mean, std=std, optimizer=SLOW, loss=loss, steps=120)).codes

@@ -30,6 +30,8 @@ STILL = 0.97  # of the first loss, or more, is what a learning rate that is too 
 SLOW_UPDATE = 1e-4  # of a weight's size, in a step; 1e-3 is usual
 LONG_WARMUP = 2000  # steps until a learning rate that is rising would be of use
 MUCH_LOWER = 0.8  # of the first loss, that a higher learning rate reaches in as many steps
+LARGE_TARGETS = 30.0  # root mean square
+FAR_FROM_ANY = 1.5  # times the loss of the best constant answer, which any output bias comes to in time
 FADED = 1e-3  # of its highest value, where a schedule has brought the learning rate early
 
 OVERFIT_STEPS = 150
@@ -71,7 +73,8 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
     optimizer = round_.stepped[0]
     lrs = [r.lrs[id(optimizer)] for r in o.rounds if id(optimizer) in r.lrs]
     values = o.values.get(round_.key, [])
-    if not lrs or len(values) < FEW_STEPS:
+    diverged = o.bad is not None and o.bad.number > 0
+    if not lrs or (len(values) < FEW_STEPS and not diverged):
         return None, None
     lr = max(lrs)
     first, last = values[0], _typical(values[-max(len(values) // 4, 3) :])
@@ -114,6 +117,10 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
                 )
                 if own_end > good[factor][-1]:
                     cure = f"{o.names.get(id(optimizer), 'optimizer')}.lr = {lr * factor:g}"
+                    targets = _large_targets(round_)
+                    if targets is not None:
+                        seen += f" The targets go from {targets.min():.4g} to {targets.max():.4g}, and gradients are as large as they are."
+                        cure = f"y = (y - y.mean()) / y.std()  # and back in what is predicted; or {cure}"
                     return found("MG407", seen, cure, _made_at(o, optimizer)), None
     if faded:
         worst = lrs[-1]
@@ -121,6 +128,10 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
         late = next((r for r in reversed(o.rounds) if r.key == round_.key and r.operations and r.losses), None)
         if late is not None and first > 0 and last > 0.02 * first:
             return None, found("MG408", seen, "scheduler.step()  # after an epoch, not after a batch", o.step_line)
+    if not fell and math.isfinite(last):
+        far = _far_targets(o, round_, lr, first, last, len(values))
+        if far is not None:
+            return None, far
     if not fell and first > 0:
         moved = _moved(o, round_, len(lrs))
         own = tried(1.0)
@@ -141,6 +152,32 @@ def _range(o: Observer, round_: Round) -> tuple[Finding | None, Finding | None]:
                 )
                 return None, found("MG408", seen, f"{o.names.get(id(optimizer), 'optimizer')}.lr = {lr * factor:g}", _made_at(o, optimizer))
     return None, None
+
+
+def _large_targets(round_: Round) -> np.ndarray | None:
+    """The targets of a regression, where they are far larger than what a new network gives."""
+    for call in round_.loss_calls:
+        targets = _values(call.targets)
+        if call.kind == "regression" and targets.size and float(np.square(targets, dtype=np.float64).mean()) > LARGE_TARGETS**2:
+            return targets
+    return None
+
+
+def _far_targets(o: Observer, round_: Round, lr: float, first: float, last: float, steps: int) -> Finding | None:
+    """A finding if targets are so large that steps of this size don't come near them."""
+    targets, call = _large_targets(round_), round_.loss_calls[0] if len(round_.loss_calls) == 1 else None
+    baseline = None if call is None else _constant_answer(call)
+    if targets is None or call is None or baseline is None or last < FAR_FROM_ANY * baseline:
+        return None
+    predictions = _values(call.predictions)
+    seen = (
+        f"The targets go from {targets.min():.4g} to {targets.max():.4g}, the first predictions from {predictions.min():.3g} to "
+        f"{predictions.max():.3g}. At lr={lr:g} the loss went from {first:.4g} to {last:.4g} in {steps} steps; "
+        f"always giving the same best answer has {baseline:.3g}."
+    )
+    why = "A step changes what the network gives by some times the learning rate, and such targets are thousands of steps away."
+    cure = "y = (y - y.mean()) / y.std()  # and back in what is predicted"
+    return found("MG408", seen, cure, call.line, why=why, title="The learning rate is too low for such targets")
 
 
 def _typical(values: list[float]) -> float:
@@ -199,6 +236,8 @@ def _overfit(o: Observer, round_: Round) -> Finding | None:
             return None
         reached, fixed = drawn, False
     if stands < LEARNT * baseline and not straight:
+        return None
+    if best > FAR_FROM_ANY * baseline and _large_targets(round_) is not None:  # so many steps don't bring the output's bias there
         return None
     line = loss_call.line
     size = len(_values(loss_call.targets))
