@@ -199,6 +199,81 @@ def test_the_operation_that_debug_stops_at_is_blamed(name, run, written):
     assert "MG409" not in run(text.replace(old, new)).codes
 
 
+def test_an_infinite_number_that_a_softmax_makes_0_of_is_not_blamed(run):
+    text = BROKEN["log of a masked softmax"][0].replace("z = model(X) + mask", "z = model(X) + Tensor(allowed).log()")
+    finding = run(text)[0]
+    assert finding.code == "MG409" and finding.line.text.startswith("loss = ")
+    assert not run(text.replace("p.log()", "(p + 1e-8).log()")).codes
+
+
+def test_what_overflows_since_parameters_grew_is_the_rates(run):
+    finding = next(
+        finding
+        for finding in run("""
+    X, y = rng.normal(size=(60, 4)), rng.normal(size=(60, 1))
+    first, second = Linear(4, 8), Linear(8, 1)
+    optimizers = [SGD(first.parameters(), lr=30.0), SGD(second.parameters(), lr=30.0)]
+    for step in range(60):
+        for optimizer in optimizers:
+            loss = ((second(first(X).tanh()) ** 2 - y) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    """)
+        if finding.code == "MG409"
+    )
+    assert "first.bias has grown to" in finding.seen and "lr=3)" in finding.cure
+
+
+def test_numbers_that_numpy_made_are_told_as_such(run):
+    finding = run("""
+    X, y = rng.normal(size=(60, 4)), rng.normal(size=(60, 1))
+    importance = np.ones((60, 1))
+    importance[5] = np.nan
+    model = Linear(4, 1)
+    optimizer = Adam(model.parameters(), lr=0.01)
+    for step in range(20):
+        loss = (importance * (model(X) - y) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """)[0]
+    assert finding.code == "MG409" and finding.line.text.startswith("loss = ")
+    assert "multiply got nan in step 1 from what no operation on a Tensor made" in finding.seen
+
+
+def test_a_parameter_that_was_made_with_nan_is_named(run):
+    finding = run("""
+    X, y = rng.normal(size=(60, 4)), rng.normal(size=(60, 1))
+    model = Linear(4, 1)
+    model.bias.data[0] = np.nan
+    optimizer = Adam(model.parameters(), lr=0.01)
+    for step in range(20):
+        loss = ((model(X) - y) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    """)[0]
+    assert (
+        finding.code == "MG409" and "affine (x @ weight + bias) got model.bias with nan in it, in step 1: it was made so." in finding.seen
+    )
+
+
+def test_gradients_that_the_script_spoils_are_told_as_such(run):
+    finding = run("""
+    X, y = rng.normal(size=(60, 4)), rng.normal(size=(60, 1))
+    model = Linear(4, 1)
+    optimizer = Adam(model.parameters(), lr=0.01)
+    for step in range(20):
+        loss = ((model(X) - y) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        model.bias.grad[:] /= np.zeros(1)
+        optimizer.step()
+    """)[0]
+    assert finding.code == "MG409" and "no operation of the loss made it so" in finding.seen
+
+
 # -- the loss ------------------------------------------------------------------------------------------------------------
 
 CLASSES = """
@@ -391,3 +466,9 @@ def test_targets_that_no_step_comes_near_are_told(run, loss):
 @pytest.mark.parametrize("loss", ["MSELoss", "L1Loss"])
 def test_targets_that_are_come_near_to_in_time_are_no_mistake(run, mean, std, loss):
     assert not run(PRICES.format(mean=mean, std=std, optimizer=SLOW, loss=loss, steps=120)).codes
+
+
+def test_targets_that_the_bias_begins_at_are_not_far(run):
+    text = PRICES.format(mean=300, std=50, optimizer="SGD(model.parameters(), lr=1e-6)", loss="MSELoss", steps=40)
+    diagnosis = run(text.replace("optimizer = ", "model[-1].bias.data[:] = 300\noptimizer = "))
+    assert not any("for such targets" in finding.title for finding in diagnosis)
