@@ -88,13 +88,13 @@ class Table(Module):
 
 
 class Product(Module):
-    """A layer that was written by hand."""
+    """A layer that was written by hand; it has a table beside it, of whose rows some are chosen."""
 
-    def __init__(self):
-        self.weight = Parameter(RNG.normal(size=(6, 3)) / 100)
+    def __init__(self, chosen):
+        self.weight, self.table, self.chosen = Parameter(RNG.normal(size=(6, 3)) / 100), Parameter(np.zeros((100, 3))), chosen
 
     def forward(self, x):
-        return x @ self.weight
+        return x @ self.weight + self.table[self.chosen]
 
 
 @pytest.mark.parametrize("kind", [Tokens, Table])
@@ -108,7 +108,10 @@ def test_tokens_are_no_inputs_to_be_normalised(kind, dtype):
 def test_whole_numbers_that_are_multiplied_are_features():
     counts = RNG.integers(0, 40, (120, 6))
     labels = counts[:, 0] % 3
-    assert diagnose(Product(), (counts.astype(np.float32), labels), CrossEntropyLoss()).codes[0] == "MG301"
+    features = counts.astype(np.float32)
+    features[0, 0] = 40
+    for x, chosen in ((features, [99]), (features + 0.5, [1])):
+        assert diagnose(Product(np.array(chosen)), (x, labels), CrossEntropyLoss()).codes[0] == "MG301"
     assert diagnose(model_of(6), (counts, labels), CrossEntropyLoss()).codes[0] == "MG301"
 
 
@@ -202,6 +205,16 @@ def test_an_error_in_a_thread_is_told(run):
     assert "train.py" in diagnosis.error and not diagnosis.healthy
 
 
+@pytest.mark.parametrize("raised", ["raise KeyError(steps)", "model[0].weight.data[:] = np.nan"])
+def test_a_thread_that_ends_early_is_looked_at_where_it_ends(raised, run):
+    text = TRAINING.replace("        steps -= 1", f"        steps -= 1\n        if steps == 40:\n            {raised}").replace(
+        "model", "net"
+    )
+    diagnosis = run(text + THREAD.format(steps=60))
+    assert diagnosis.codes[0] == "MG101" and "net.layers.0.weight" in diagnosis[0].seen
+    assert ("KeyError: 40" in diagnosis.error) == ("KeyError" in raised) and bool(diagnosis.error) == ("KeyError" in raised)
+
+
 BY_GRADIENTS = """
 from micrograd_plus import *
 model = Linear(2, 1)
@@ -219,7 +232,10 @@ for _ in range(5):
             r"A model was called \(train.py, line 2\), but no backward",
         ),
         (BY_GRADIENTS, "computed by gradients() or a transform: such a training is not followed. Compute them by loss.backward()"),
-        ("import subprocess\n", "No model was called. Does the script need arguments, or does it train in another process?"),
+        (
+            "import subprocess\n",
+            "No model was called. Does the script need arguments, or does it train in another process, or with micrograd_plus.scalar?",
+        ),
         ("from micrograd_plus import *\n(Linear(2, 1)([1.0, 2.0]) ** 2).sum().backward()\n", "ran 1 time, and no parameter changed"),
     ],
 )
@@ -308,6 +324,7 @@ class Table2:
         (X.tolist(), Y.tolist()),
         [X.tolist(), Y.tolist()],
         (X, Y.tolist()),
+        ([tuple(row) for row in X.tolist()], Y.tolist()),
         (Table2(X), Table2(Y)),
         [(X[:30].tolist(), Y[:30].tolist()), (X[30:].tolist(), Y[30:].tolist())],
     ],

@@ -171,7 +171,7 @@ def _is_arrays(x: Any) -> bool:
 
 def _is_numbers(x: Any) -> bool:
     """Whether it is a list of numbers, or of lists of them, all of one length; or of words, which are refused later."""
-    if not isinstance(x, list) or not x or any(map(_is_array, x)) or any(isinstance(row, tuple) for row in x):
+    if not isinstance(x, list) or not x or any(map(_is_array, x)):
         return False
     try:
         return np.array(x).dtype.kind in "fiubU"

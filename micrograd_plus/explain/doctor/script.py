@@ -151,8 +151,8 @@ def _unseen(observer: Observer, ended: bool) -> str:
         reason = f"A model was called ({observer.calls[0].line}), but no backward() ran. Does the script only predict?"
     else:
         reason = (
-            "No model was called. Does the script need arguments, or does it train in another process? "
-            "Only what runs in the script's own process is seen."
+            "No model was called. Does the script need arguments, or does it train in another process, or with micrograd_plus.scalar? "
+            "Only Modules in the script's own process are seen."
         )
     return f"The doctor looks at training steps: backward(), and a change of the parameters after it. {reason}"
 
