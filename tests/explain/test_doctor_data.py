@@ -192,10 +192,10 @@ def test_a_thread_that_trains_is_followed(start, steps, run):
     assert "optimizer.zero_grad()" in diagnosis[0].cure or steps == 60  # the thread's own names, where it is interrupted
 
 
-def test_a_second_thread_does_not_disturb_the_first(run):
+def test_threads_after_the_first_that_trains_are_not_followed(run):
     healthy = TRAINING.replace("        loss.backward", "        optimizer.zero_grad()\n        loss.backward")
-    both = healthy + "threads = [threading.Thread(target=train) for _ in range(3)]\n[t.start() for t in threads]\ntrain()\n"
-    diagnosis = run(both + "[t.join() for t in threads]\n")
+    others = "for _ in range(3):\n    t = threading.Thread(target=train)\n    t.start()\n    t.join()\n"
+    diagnosis = run(healthy + "train()\n" + others)
     assert diagnosis.codes == [] and diagnosis.steps == 60 and diagnosis.error == ""
 
 
