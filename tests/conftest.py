@@ -20,3 +20,19 @@ def shared_data():
     if not (folder / "t10k-images-idx3-ubyte.gz").is_file():
         pytest.skip(f"{folder} does not hold MNIST's t10k files; MICROGRAD_PLUS_DATA may name another folder")
     return folder
+
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, without a screen."""
+    api = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
+        yield browser
+        browser.close()

@@ -3,7 +3,6 @@
 import os
 import re
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,21 +13,7 @@ from benchmarks.workloads import problems
 from micrograd_plus import Tensor, debug, explore
 from micrograd_plus.explain.tape import record
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,15 +6,12 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from micrograd_plus.training.recording import Recording
 from micrograd_plus.training.report import live_page, policy, write_report
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 ROWS = "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
 
 
@@ -30,17 +27,6 @@ def test_a_text_in_the_data_is_no_html():
 def test_the_file_may_connect_to_nothing():
     assert "connect-src 'none'" in policy(live=False) and "connect-src 'none'" in write_report(Recording())
     assert "connect-src 'self'" in policy(live=True)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="the extra `browser` is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM}")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
